@@ -1,0 +1,159 @@
+// swift-tools-version: 6.1
+import Foundation
+import PackageDescription
+
+// The layers of the project, lowest first: a row names only rows above it. `make lint` refuses an
+// import that a row does not allow.
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+/// System libraries: folder, pkg-config name, Debian package.
+let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
+  ("COpenBLAS", "openblas", "libopenblas-dev"),
+  ("CSndfile", "sndfile", "libsndfile1-dev"),
+  ("CSamplerate", "samplerate", "libsamplerate0-dev"),
+  ("CXXHash", "libxxhash", "libxxhash-dev"),
+  ("CZstd", "libzstd", "libzstd-dev"),
+]
+
+/// C and C++ of our own.
+let cModules = ["CKernels", "CSentencePiece"]
+
+/// Models: folders of `Sources/Models`. Target, tests and the registry's dependency follow from the name.
+let models = ["PocketTTS"]
+
+let modules: [(name: String, needs: [Target.Dependency])] = [
+  ("Base", [crypto]),
+  ("Tensors", ["Base", "COpenBLAS", "CKernels"]),
+  ("Audio", ["Base", "CSndfile", "CSamplerate"]),
+  ("Text", ["Base", "CSentencePiece"]),
+  ("Safetensors", ["Base"]),
+  ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
+  ("NeuralNetworks", ["Base", "Tensors", "Safetensors"]),
+  ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
+  (
+    "ModelInterface",
+    ["Base", "Tensors", "Safetensors", "NeuralNetworks", "Audio", "Text", "Records"]
+  ),
+  ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
+  (
+    "Training",
+    ["Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "ModelInterface", "Text"]
+  ),
+]
+
+/// What a model may import.
+let modelNeeds: [Target.Dependency] = [
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "NeuralNetworks", "ModelInterface", "Mimi", yams,
+]
+
+let registry: (name: String, needs: [Target.Dependency]) = (
+  "ModelRegistry", ["Base", "ModelInterface"] + models.map { .target(name: $0) }
+)
+
+let tools: [(name: String, needs: [Target.Dependency])] = [
+  ("tts-import", ["Base", "Records", "Safetensors", "Audio"]),
+  ("tts-resample", ["Base", "Records", "Safetensors", "Audio"]),
+  ("tts-vad", ["Base", "Records", "Safetensors", "Audio"]),
+  ("tts-tokenize", ["Base", "Records", "Safetensors", "Text", "ModelInterface", "ModelRegistry"]),
+  (
+    "tts-mimi-encode",
+    ["Base", "Records", "Safetensors", "Audio", "Tensors", "ModelInterface", "ModelRegistry"]
+  ),
+  ("tts-shard", ["Base", "Records", "Safetensors"]),
+  (
+    "tts-train",
+    ["Base", "Records", "Safetensors", "Training", "ModelInterface", "ModelRegistry"]
+  ),
+  (
+    "tts-synth",
+    ["Base", "Records", "Safetensors", "Audio", "Tensors", "ModelInterface", "ModelRegistry"]
+  ),
+  ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
+  ("tts-model", ["Base", "Safetensors", "Tensors", "ModelInterface", "ModelRegistry"]),
+]
+
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func exists(_ path: String) -> Bool {
+  FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + path)
+}
+
+var targets: [Target] = systemLibraries.map {
+  .systemLibrary(name: $0.name, pkgConfig: $0.pkgConfig, providers: [.apt([$0.debian])])
+}
+targets += cModules.map { name in
+  .target(
+    name: name,
+    cSettings: [.unsafeFlags(["-O3", "-fno-math-errno"])],
+    cxxSettings: [.unsafeFlags(["-fexceptions"])],
+    linkerSettings: name == "CSentencePiece" ? [.linkedLibrary("sentencepiece")] : [])
+}
+targets += modules.map { .target(name: $0.name, dependencies: $0.needs, swiftSettings: swiftSettings) }
+targets += models.map {
+  .target(
+    name: $0, dependencies: modelNeeds, path: "Sources/Models/\($0)", swiftSettings: swiftSettings)
+}
+targets.append(
+  .target(name: registry.name, dependencies: registry.needs, swiftSettings: swiftSettings))
+targets += tools.map {
+  .executableTarget(
+    name: $0.name, dependencies: ["Filters", argumentParser] + $0.needs,
+    swiftSettings: swiftSettings)
+}
+
+// Tests: a folder `Tests/NAMETests` for each module; `ToolTests` runs the built programs.
+let testSupport: Target.Dependency = "TestSupport"
+targets.append(
+  .target(
+    name: "TestSupport", dependencies: ["Base", "Safetensors", "Records"],
+    path: "Tests/TestSupport", swiftSettings: swiftSettings))
+for row in modules + models.map({ (name: $0, needs: modelNeeds) }) + [registry]
+where exists("Tests/\(row.name)Tests") {
+  targets.append(
+    .testTarget(
+      name: "\(row.name)Tests",
+      dependencies: [.target(name: row.name), testSupport] + row.needs,
+      path: "Tests/\(row.name)Tests", swiftSettings: swiftSettings))
+}
+targets.append(
+  .testTarget(
+    name: "ToolTests", dependencies: [testSupport, "Base", "Safetensors", "Records"],
+    path: "Tests/ToolTests", swiftSettings: swiftSettings))
+
+// While the project is being founded a row may stand before its folder does.
+targets = targets.filter { target in
+  exists(target.path ?? "Sources/\(target.name)")
+}
+let present = Set(targets.map(\.name))
+for target in targets {
+  target.dependencies = target.dependencies.filter {
+    switch $0 {
+    case .byNameItem(let name, _), .targetItem(let name, _): present.contains(name)
+    default: true
+    }
+  }
+}
+
+let package = Package(
+  name: "ttstools",
+  products: tools.filter { present.contains($0.name) }.map {
+    .executable(name: $0.name, targets: [$0.name])
+  },
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: targets,
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11,
+  cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,46 @@
+import Dispatch
+import Foundation
+
+/// How many threads the process may compute with, and the one way to split work among them.
+///
+/// A tool sets the limit from `-T` at start. Work split inside a worker of an outer pool stays on
+/// that worker's thread. How work is split never changes a result: pieces are independent.
+public enum ThreadBudget {
+  private static let limitBox = Locked<Int>(processorCount)
+  @TaskLocal private static var isInside = false
+
+  /// Processors this process may run on.
+  public static var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+
+  /// Threads that may compute at a time; at least 1.
+  public static var limit: Int {
+    get { limitBox.withLock { $0 } }
+    set { limitBox.withLock { $0 = max(1, newValue) } }
+  }
+
+  /// Runs work as one worker among others: what it splits stays on its own thread.
+  public static func alone<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try $isInside.withValue(true) { try body() }
+  }
+
+  /// Calls `body` for every index in 0 ..< count, on several threads; returns when all are done.
+  ///
+  /// - Parameter body: independent of the order and of the other calls.
+  public static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
+    let threads = isInside ? 1 : min(limit, count)
+    guard threads > 1 else {
+      for index in 0..<count { body(index) }
+      return
+    }
+    let next = AtomicCounter()
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+      $isInside.withValue(true) {
+        while true {
+          let index = next.take()
+          guard index < count else { return }
+          body(index)
+        }
+      }
+    }
+  }
+}
