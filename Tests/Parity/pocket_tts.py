@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fixtures of the official Pocket TTS package, from small models with seeded random weights.
 
-    pocket_tts.py --seed N --out DIR [--training FOLDER] [--only PART...]
+    pocket_tts.py --seed N --out DIR [--training FOLDER]
 
 Needs requirements.txt. FOLDER is `training/` of the package's source distribution; without it pip fetches one.
 Everything below is computed by the official code; where this script has to put official pieces together itself, an
@@ -73,7 +73,7 @@ DIR/audio/cases.safetensors: resample.RATE.input, resample.RATE.output (to 24 kH
 
 DIR/text/ tokenizer.model, tokenizer.json, cases.json: {options: [{...}], max_tokens: [...], cases: [{text, ids:
     {sentencepiece, tokenizers}, decoded: {...}, prepared: [per option set: [text, frames guess] or null when refused],
-    chunks: {kind: [per option set: [per max_tokens: [chunk...]] or null]}}], decode: [{ids, sentencepiece, tokenizers}],
+    chunks: {kind: [per option set: [per max_tokens: [chunk...]] or null]}}], pieces, decode: [{ids, sentencepiece, tokenizers}],
     marks: {kind: {sentence, clause}}}.
 """
 import argparse
@@ -94,6 +94,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+import awkward
 import official
 from pocket_tts.data.audio import audio_read
 from pocket_tts.data.audio_utils import convert_audio, end_on_pause
@@ -735,6 +736,75 @@ def optimiser_cases(folder: pathlib.Path, seed: int) -> None:
     write_json(folder / "cases.json", header(seed // 1000, "optimiser") | {"optimiser": settings, "max_steps": 10, "rates": rates})
 
 
+# --- audio and text ------------------------------------------------------------------------------------------------
+
+def audio_cases(folder: pathlib.Path, seed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed + 9)
+    out = {}
+    for rate in (8000, 16000, 22050, 44100, 48000):
+        samples = torch.from_numpy((0.3 * rng.standard_normal((1, int(0.1 * rate) + rate % 7 + 3))).astype(np.float32))
+        out[f"resample.{rate}.input"], out[f"resample.{rate}.output"] = samples[0], convert_audio(samples, rate, 24000, 1)[0]
+    quiet = 10 ** (-34.5 / 20)  # just loud enough beside a level of 0 dB
+    loud = rng.standard_normal(480 * 9 + 100) * np.repeat([1, 1, quiet, 1, 0.5, 0.01, quiet, 0.01, 0.001, 1], 480)[: 480 * 9 + 100]
+    for k, samples in enumerate([0.2 * loud, 0.2 * loud[: 480 * 6], np.zeros(1500), 0.1 * rng.standard_normal(479), 0.1 * rng.standard_normal(480),
+                                 np.concatenate([0.1 * rng.standard_normal(100), np.zeros(1300)])]):
+        samples = torch.from_numpy(samples.astype(np.float32))[None]
+        out[f"pause.{k}.input"], out[f"pause.{k}.output"] = samples[0], end_on_pause(samples, 24000)[0]
+    save(folder / "cases.safetensors", out)
+    write_json(folder / "cases.json", header(seed // 1000, "audio") | {"rates": [8000, 16000, 22050, 44100, 48000], "pauses": 6})
+
+
+OPTIONS = [
+    dict(replace_characters={"’": "'", "‘": "'"}),  # as english
+    dict(replace_characters={"’": "'", "‘": "'", "–": ",", "—": ",", ":": ",", **{c: "" for c in "\"“”„«»()[]"}}, remove_semicolons=True),  # as french
+    dict(replace_characters={}, pad_with_spaces_for_short_inputs=True),
+    dict(replace_characters={"…": "...", "ß": "ss"}, append_terminal_punctuation=False, capitalize_first_letter=False),
+]
+MAX_TOKENS = [50, 12, 1]
+
+
+def text_cases(folder: pathlib.Path, seed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    sentences = official.corpus(seed + 10, 1500)
+    pieces = 700
+    official.train_tokenizer(folder / "tokenizer.model", sentences, pieces)
+    official.convert_tokenizer(folder / "tokenizer.model", folder / "tokenizer.json")
+    kinds = {"sentencepiece": build_tokenizer(pieces, str(folder / "tokenizer.model")),
+             "tokenizers": build_tokenizer(pieces, str(folder / "tokenizer.json"), "tokenizers")}
+    options = [dict(pad_with_spaces_for_short_inputs=False, remove_semicolons=False, append_terminal_punctuation=True,
+                    capitalize_first_letter=True) | o for o in OPTIONS]
+
+    def refused_is_null(function, *arguments, **keywords):
+        try:
+            return function(*arguments, **keywords)
+        except ValueError:
+            return None
+
+    cases = []
+    for text in awkward.strings(seed + 11, sentences):
+        ids = {kind: t.encode(text) for kind, t in kinds.items()}
+        cases.append({
+            "text": text, "ids": ids, "decoded": {kind: t.decode(ids[kind]) for kind, t in kinds.items()},
+            "prepared": [refused_is_null(prepare_text_prompt, text, **o) for o in options],
+            "chunks": {kind: [[refused_is_null(split_into_best_sentences, t, text, n, **o) for n in MAX_TOKENS]
+                              if refused_is_null(prepare_text_prompt, text, **o) else None for o in options] for kind, t in kinds.items()}})
+    rng = random.Random(seed + 12)
+    decode = []
+    for k in range(60):  # any ids: cut characters, control pieces, spaces at either end
+        pool = [range(pieces), range(4, 260), [0, 1, 2, 3, 260, 261, 65, 230, 300]][k % 3]
+        ids = [rng.choice(pool) for _ in range(rng.randint(0, 12))]
+        decode.append({"ids": ids} | {kind: t.decode(ids) for kind, t in kinds.items()})
+    about = header(seed // 1000, "text") | {
+        "pieces": pieces, "options": options, "max_tokens": MAX_TOKENS,
+        "marks": {kind: {"sentence": t.encode(".!...?")[1:], "clause": t.encode(",;:")[1:]} for kind, t in kinds.items()}}
+    lines = [json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in cases]
+    more = [json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in decode]
+    body = json.dumps(about, ensure_ascii=False, indent=1)[:-2]
+    (folder / "cases.json").write_text(body + ',\n "cases": [\n' + ",\n".join(lines) + '\n ],\n "decode": [\n' + ",\n".join(more) + "\n ]\n}\n")
+    assert len(json.loads((folder / "cases.json").read_text())["cases"]) >= 200
+
+
 # --- command line --------------------------------------------------------------------------------------------------
 
 def main():
@@ -766,6 +836,8 @@ def main():
         if kind.endswith("_train") or kind == "drifting":
             training_cases(folder, seed)
         print(kind, "done", flush=True)
+    audio_cases(out / "audio", 1000 * a.seed)
+    text_cases(out / "text", 1000 * a.seed)
     optimiser_cases(out / "optimiser", 1000 * a.seed)
     write_separate(out / "separate", out / "lsd")
     write_json(out / "separate" / "cases.json", header(a.seed, "separate") | {"equals": "lsd", "tolerance": 1e-6})
