@@ -47,7 +47,8 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
 
 /// What a model may import.
 let modelNeeds: [Target.Dependency] = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "NeuralNetworks", "ModelInterface", "Mimi", yams,
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "NeuralNetworks", "ModelInterface", "Mimi",
+  yams,
 ]
 
 let registry: (name: String, needs: [Target.Dependency]) = (
@@ -96,7 +97,9 @@ targets += cModules.map { name in
     cxxSettings: [.unsafeFlags(["-fexceptions"])],
     linkerSettings: name == "CSentencePiece" ? [.linkedLibrary("sentencepiece")] : [])
 }
-targets += modules.map { .target(name: $0.name, dependencies: $0.needs, swiftSettings: swiftSettings) }
+targets += modules.map {
+  .target(name: $0.name, dependencies: $0.needs, swiftSettings: swiftSettings)
+}
 targets += models.map {
   .target(
     name: $0, dependencies: modelNeeds, path: "Sources/Models/\($0)", swiftSettings: swiftSettings)

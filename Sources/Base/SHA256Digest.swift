@@ -71,7 +71,8 @@ extension [UInt8] {
   /// Two lower-case hexadecimal digits a byte.
   public var hexadecimal: String {
     let digits = Array<UInt8>("0123456789abcdef".utf8)
-    return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    return String(
+      decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
   /// Bytes from hexadecimal digits; nil when the text is not that.
