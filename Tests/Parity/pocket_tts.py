@@ -34,7 +34,8 @@ DIR/KIND/ for KIND in lsd, pointwise, drifting, flow_matching, lsd_train, flow_m
       speech.NAME.audio [1920 frames]  whole audio at temperature 0 with voice.wav, EOS never firing
       speech.NAME.latents [frames, C]  the normalised latents behind it
     cases.json: prompt {samples, trimmed, frames}. A speech entry: {name, text, max_tokens, frames_cap (per chunk),
-      frames, chunks: [{text (prepared), tokens, frames}]}. eos: {text, threshold, frames_cap, steps: [{frames_after_eos
+      frames, chunks: [{text (prepared), tokens (ids), frames}]}. eos: {text, threshold, frames_cap, logits (of each step
+      without EOS), ignored_early (whether one of the first six steps is above the threshold), steps: [{frames_after_eos
       (null: automatic), eos_step, frames}]}: EOS fires by itself; the audio is the beginning of speech.short.audio.
     lsd/voice.safetensors: the voice state of voice.wav as `export-voice` writes it.
 
