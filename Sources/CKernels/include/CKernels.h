@@ -1,0 +1,92 @@
+// Kernels in C for what the BLAS library does badly or not at all. All arrays are float32,
+// row-major, without alignment demands. Each function is one body compiled for several
+// instruction sets and chosen at load time. Every output element is summed in an order that depends
+// on its own row alone, never on how many rows a call has, so that results do not change with
+// batching or threads.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// y[m][n] = sum_k x[m][k] w[n][k] + bias[n]; bias may be NULL. Rows of x are `x_stride` apart, rows
+// of y `y_stride`. For few rows: reads each weight once for up to four rows.
+void ck_few_row_product(const float *x, ptrdiff_t x_stride, const float *w, const float *bias,
+                        float *y, ptrdiff_t y_stride, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k);
+
+// Element-wise binary operations on a matrix a[rows][columns]; b is the same shape, one row, one
+// column, or a single number.
+enum { CK_ADD = 0, CK_SUBTRACT = 1, CK_MULTIPLY = 2 };
+enum { CK_SAME = 0, CK_ROW = 1, CK_COLUMN = 2, CK_SCALAR = 3 };
+void ck_binary(int operation, int broadcast, const float *a, const float *b, float *y,
+               ptrdiff_t rows, ptrdiff_t columns);
+// y += a
+void ck_accumulate(float *y, const float *a, ptrdiff_t n);
+// y = x * scale + offset
+void ck_scale(const float *x, float scale, float offset, float *y, ptrdiff_t n);
+
+// Element-wise functions and, given x and the gradient of y, the gradient of x.
+enum {
+  CK_SILU = 0, CK_GELU = 1, CK_ELU = 2, CK_SIGMOID = 3, CK_EXP = 4, CK_RSQRT = 5, CK_SOFTPLUS = 6,
+  CK_RELU = 7, CK_SINE = 8, CK_COSINE = 9, CK_SQRT = 10, CK_LOG = 11
+};
+void ck_unary(int function, const float *x, float *y, ptrdiff_t n);
+void ck_unary_gradient(int function, const float *x, const float *gradient, float *y, ptrdiff_t n);
+
+// Row-wise: y[r] = sum of x[r][:] ; column-wise: y[c] = sum over rows, in a fixed order of blocks.
+void ck_row_sums(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns);
+void ck_column_sums(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns);
+// Sum of all, and of all squares, in double precision.
+double ck_sum(const float *x, ptrdiff_t n);
+double ck_sum_of_squares(const float *x, ptrdiff_t n);
+double ck_dot(const float *x, const float *y, ptrdiff_t n);
+
+// Layer norm over rows: y = (x - mean) / sqrt(var + epsilon) * weight + bias (biased variance).
+// weight and bias may be NULL.
+void ck_layer_norm(const float *x, const float *weight, const float *bias, float epsilon, float *y,
+                   ptrdiff_t rows, ptrdiff_t columns);
+// Its gradients; dweight and dbias are added to, may be NULL; dx is written.
+void ck_layer_norm_gradient(const float *x, const float *weight, const float *dy, float epsilon,
+                            float *dx, float *dweight, float *dbias, ptrdiff_t rows,
+                            ptrdiff_t columns);
+
+// Rotary position embedding of interleaved pairs in place: x[rows][heads][dimension], rows
+// `stride` apart; cosine and sine are [rows][dimension / 2]. `direction` is 1, or -1 for the inverse.
+void ck_rotate(float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t heads, ptrdiff_t dimension,
+               const float *cosine, const float *sine, int direction);
+
+// Attention of one head: query i (0 ..< queries) sees the keys from max(0, offset + i - context + 1)
+// to offset + i (context 0: no limit). Consecutive positions are `*_stride` floats apart.
+// `scores` is room for offset + queries floats. `lse` (may be NULL) gets the logarithm of the
+// sum of exponentials of each query.
+void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
+                  ptrdiff_t kv_stride, float *out, ptrdiff_t out_stride, ptrdiff_t queries,
+                  ptrdiff_t offset, ptrdiff_t context, ptrdiff_t dimension, float scale,
+                  float *scores, float *lse);
+// Gradients of the above for offset 0 and no limit: dq is written, dk and dv are added to.
+void ck_attention_gradient(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
+                           ptrdiff_t kv_stride, const float *out, const float *dout,
+                           ptrdiff_t out_stride, const float *lse, float *dq, ptrdiff_t dq_stride,
+                           float *dk, float *dv, ptrdiff_t dkv_stride, ptrdiff_t positions,
+                           ptrdiff_t dimension, float scale);
+
+// Depthwise transposed convolution with kernel 2 * stride: y[t * stride + j][c] = x[t][c] w[j][c]
+// + x[t - 1][c] w[stride + j][c]; x[-1] stands before x.
+void ck_depthwise_upsample(const float *x, const float *w, float *y, ptrdiff_t frames,
+                           ptrdiff_t stride, ptrdiff_t channels);
+
+// y[i] += x[i] on rows chosen by index (row index[i] of y gets row i of x); negative: skipped.
+void ck_scatter_add_rows(const float *x, const int32_t *index, float *y, ptrdiff_t rows,
+                         ptrdiff_t columns);
+
+// One step of AdamW with decoupled decay: p -= rate * (decay * p + m' / (sqrt(v') + epsilon)).
+void ck_adamw(float *p, const float *gradient, float *m, float *v, ptrdiff_t n, float clip,
+              float rate, float beta1, float beta2, float correction1, float correction2,
+              float epsilon, float decay);
+// shadow = decay * shadow + (1 - decay) * p
+void ck_moving_average(float *shadow, const float *p, ptrdiff_t n, float decay);
+
+// Conversions.
+void ck_bf16_to_float(const uint16_t *x, float *y, ptrdiff_t n);
+void ck_f16_to_float(const uint16_t *x, float *y, ptrdiff_t n);
+
+// Keeps freed blocks up to 256 MiB for reuse (glibc): fresh pages cost more than the arithmetic on them.
+void ck_tune_allocator(void);

@@ -1,0 +1,108 @@
+import Base
+import CKernels
+
+/// Keys (rotated) and values of the positions so far, for generation and streaming: a value, cheap
+/// to copy until it is extended.
+public struct KeyValueCache: Sendable {
+  /// The sizes of the attention layer.
+  public let shape: AttentionShape
+  /// How many positions were seen.
+  public private(set) var length = 0
+  /// The first position still held: a limited context lets go of old ones.
+  private var first = 0
+  /// `[capacity, keys | values]`
+  private var rows: Tensor
+
+  /// An empty cache.
+  public init(shape: AttentionShape) {
+    self.shape = shape
+    rows = Tensor(shape: [0, 2 * shape.keyWidth], storage: Storage(count: 0))
+  }
+
+  /// A cache of known content, as an exported voice holds it.
+  ///
+  /// - Parameters:
+  ///   - keys: `[positions, keyWidth]`, rotated.
+  ///   - values: `[positions, keyWidth]`.
+  public init(shape: AttentionShape, keys: Tensor, values: Tensor) {
+    self.shape = shape
+    rows = concatenateColumns([keys, values])
+    length = keys.rows
+  }
+
+  /// The keys (rotated) and the values still held, each `[positions, keyWidth]`.
+  public var contents: (keys: Tensor, values: Tensor) {
+    let held = rows.rows(0..<length - first)
+    return (
+      held.columns(0..<shape.keyWidth), held.columns(shape.keyWidth..<2 * shape.keyWidth)
+    )
+  }
+
+  /// Makes room for `count` more positions, letting go of what the context no longer reaches.
+  private mutating func reserve(_ count: Int) {
+    let keep = shape.context > 0 ? min(length - first, shape.context - 1) : length - first
+    let needed = length - first + count
+    if needed <= rows.rows { return }
+    let width = 2 * shape.keyWidth
+    let skip = length - first - keep
+    let capacity = max(keep + count, shape.context > 0 ? 2 * shape.context : 2 * keep, 64)
+    let old = rows
+    rows = Tensor(shape: [capacity, width]) { target in
+      target.update(from: old.pointer + skip * width, count: keep * width)
+    }
+    first += skip
+  }
+
+  /// Extends the cache by the positions of a fused projection and attends from them.
+  ///
+  /// - Parameters:
+  ///   - fused: `[positions, queries | keys | values]`, before rotation.
+  ///   - rotation: the turns of these positions, which start at ``length``.
+  /// - Returns: `[positions, queryWidth]`.
+  public mutating func attend(_ fused: Tensor, rotation: RotaryTable) -> Tensor {
+    let count = fused.rows
+    let (queryWidth, keyWidth) = (shape.queryWidth, shape.keyWidth)
+    let turned = fused.copied()
+    ck_rotate(
+      turned.storage.floats, shape.fusedWidth, count, shape.heads + shape.keyValueHeads,
+      shape.headSize, rotation.cosine.pointer, rotation.sine.pointer, 1)
+    reserve(count)
+    let start = length - first
+    rows.mutate { target in
+      guard let base = target.baseAddress else { return }
+      for row in 0..<count {
+        (base + (start + row) * 2 * keyWidth).update(
+          from: turned.pointer + row * shape.fusedWidth + queryWidth, count: 2 * keyWidth)
+      }
+    }
+    length += count
+    let held = rows
+    let shape = shape
+    // Enough queries a task that starting it is cheap beside it.
+    let block = max(1, min(count, 64))
+    let blocks = (count + block - 1) / block
+    return Tensor(shape: [count, queryWidth]) { target in
+      let target = SharedPointer(target)
+      let isSmall = count * (start + count) * queryWidth < 1 << 17
+      let work: @Sendable (Int) -> Void = { task in
+        let (head, index) = task.quotientAndRemainder(dividingBy: blocks)
+        let query = index * block
+        let queries = min(block, count - query)
+        let offset = start + query
+        let keys = held.pointer + shape.keyValueHead(head) * shape.headSize
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: offset + queries) { scores in
+          ck_attention(
+            turned.pointer + query * shape.fusedWidth + head * shape.headSize, shape.fusedWidth,
+            keys, keys + shape.keyWidth, 2 * shape.keyWidth,
+            target + (query * queryWidth + head * shape.headSize), queryWidth, queries, offset,
+            shape.context, shape.headSize, shape.scale, scores.baseAddress, nil)
+        }
+      }
+      if isSmall {
+        for task in 0..<shape.heads * blocks { work(task) }
+      } else {
+        ThreadBudget.forEach(shape.heads * blocks, work)
+      }
+    }
+  }
+}

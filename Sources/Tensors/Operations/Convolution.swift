@@ -1,0 +1,82 @@
+import CKernels
+
+extension Tensor {
+  /// A convolution over time as one matrix product: with channels last, the input of an output
+  /// step is a contiguous stretch of memory, so nothing is copied. Not recorded: the codec is frozen.
+  ///
+  /// `self` is `[context + steps, channels]`, the context columns in front.
+  ///
+  /// - Parameters:
+  ///   - weight: `[outputs, kernel * channels]`, kernel taps outermost.
+  ///   - bias: `[outputs]`.
+  ///   - phase: which kernel multiplies.
+  /// - Returns: `[steps / stride, outputs]`, the cross-correlation.
+  public func convolution(
+    weight: Tensor, bias: Tensor?, kernel: Int, stride: Int, dilation: Int, phase: Phase
+  ) -> Tensor {
+    precondition(node == nil && tangentBox == nil, "a convolution is not differentiated")
+    let channels = columns
+    precondition(weight.columns == kernel * channels, "weights do not fit the channels")
+    let reach = (kernel - 1) * dilation + 1
+    let steps = (rows - reach) / stride + 1
+    guard steps > 0 else { return Tensor(shape: [0, weight.rows], fill: { _ in }) }
+    if dilation > 1 {
+      let gathered = Tensor(shape: [steps, kernel * channels]) { target in
+        for step in 0..<steps {
+          for tap in 0..<kernel {
+            (target + (step * kernel + tap) * channels).update(
+              from: pointer + (step * stride + tap * dilation) * channels, count: channels)
+          }
+        }
+      }
+      return gathered.convolution(
+        weight: weight, bias: bias, kernel: 1, stride: 1, dilation: 1, phase: phase)
+    }
+    return Tensor(shape: [steps, weight.rows]) { target in
+      if phase == .step {
+        Products.fewRows(
+          pointer, stride: stride * channels, weight.pointer, bias: bias?.pointer, target,
+          m: steps, n: weight.rows, k: weight.columns)
+        return
+      }
+      Products.rows(
+        pointer, stride: stride * channels, weight.pointer, transposed: true, target, m: steps,
+        n: weight.rows, k: weight.columns)
+      guard let bias else { return }
+      let target = SharedPointer(target)
+      parallelRows(steps, columns: weight.rows) { range in
+        ck_binary(
+          Binary.Kind.add.rawValue, Broadcast.row.rawValue, target + range.lowerBound * weight.rows, bias.pointer,
+          target + range.lowerBound * weight.rows, range.count, weight.rows)
+      }
+    }
+  }
+
+  /// A depthwise transposed convolution with a kernel of twice the stride, without bias.
+  ///
+  /// `self` is `[1 + frames, channels]`, the frame before in front.
+  ///
+  /// - Parameter weight: `[2 * stride, channels]`.
+  /// - Returns: `[frames * stride, channels]`.
+  public func depthwiseUpsampled(weight: Tensor, stride: Int) -> Tensor {
+    precondition(weight.shape == [2 * stride, columns], "weights do not fit the channels")
+    return Tensor(shape: [(rows - 1) * stride, columns]) { target in
+      ck_depthwise_upsample(pointer + columns, weight.pointer, target, rows - 1, stride, columns)
+    }
+  }
+
+  /// ELU in place where the memory is free: for activations that nobody else reads.
+  public consuming func eluInPlace() -> Tensor {
+    var result = self
+    result.mutate { values in
+      guard let base = values.baseAddress.map(SharedPointer.init) else { return }
+      parallelRanges(values.count) { range in
+        ck_unary(
+          Function.Kind.elu.rawValue, base + range.lowerBound, base + range.lowerBound,
+          range.count)
+      }
+    }
+    return result
+  }
+}
+
