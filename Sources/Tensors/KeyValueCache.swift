@@ -77,7 +77,7 @@ public struct KeyValueCache: Sendable {
     }
     length += count
     let held = rows
-    let shape = shape
+    let layout = shape
     // Enough queries a task that starting it is cheap beside it.
     let block = max(1, min(count, 64))
     let blocks = (count + block - 1) / block
@@ -89,19 +89,19 @@ public struct KeyValueCache: Sendable {
         let query = index * block
         let queries = min(block, count - query)
         let offset = start + query
-        let keys = held.pointer + shape.keyValueHead(head) * shape.headSize
+        let keys = held.pointer + layout.keyValueHead(head) * layout.headSize
         withUnsafeTemporaryAllocation(of: Float.self, capacity: offset + queries) { scores in
           ck_attention(
-            turned.pointer + query * shape.fusedWidth + head * shape.headSize, shape.fusedWidth,
-            keys, keys + shape.keyWidth, 2 * shape.keyWidth,
-            target + (query * queryWidth + head * shape.headSize), queryWidth, queries, offset,
-            shape.context, shape.headSize, shape.scale, scores.baseAddress, nil)
+            turned.pointer + query * layout.fusedWidth + head * layout.headSize, layout.fusedWidth,
+            keys, keys + layout.keyWidth, 2 * layout.keyWidth,
+            target + (query * layout.queryWidth + head * layout.headSize), layout.queryWidth, queries, offset,
+            layout.context, layout.headSize, layout.scale, scores.baseAddress, nil)
         }
       }
       if isSmall {
-        for task in 0..<shape.heads * blocks { work(task) }
+        for task in 0..<layout.heads * blocks { work(task) }
       } else {
-        ThreadBudget.forEach(shape.heads * blocks, work)
+        ThreadBudget.forEach(layout.heads * blocks, work)
       }
     }
   }

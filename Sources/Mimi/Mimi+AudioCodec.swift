@@ -1,0 +1,84 @@
+public import ModelInterface
+public import Tensors
+
+/// Frames encoded at a time: enough rows for fast products, little enough to stay in the cache.
+private let encoderBlock = 24
+/// Frames decoded at a time when many are at hand.
+private let decoderBlock = 12
+
+extension Mimi: AudioCodec {
+  /// Samples a second.
+  public var sampleRate: Int { configuration.sampleRate }
+  /// Latent frames a second.
+  public var frameRate: Double { configuration.frameRate }
+  /// Samples a frame.
+  public var frameSize: Int { configuration.frameSize }
+  /// Channels of the encoder's latents.
+  public var latentWidth: Int { configuration.innerDimension }
+  /// Whether what it encodes can be decoded again.
+  public var decodesItsLatents: Bool {
+    configuration.innerDimension == configuration.latentDimension
+  }
+
+  /// A streaming encoder from a fresh start.
+  public func makeEncoder() -> any AudioEncoder {
+    MimiEncoder(mimi: self, state: initialEncoderState())
+  }
+
+  /// A streaming decoder from a fresh start.
+  public func makeDecoder() -> any AudioDecoder {
+    MimiDecoder(mimi: self, state: initialDecoderState())
+  }
+}
+
+struct MimiEncoder: AudioEncoder {
+  let mimi: Mimi
+  var state: Mimi.EncoderState
+  private var pending: [Float] = []
+
+  init(mimi: Mimi, state: Mimi.EncoderState) {
+    self.mimi = mimi
+    self.state = state
+  }
+
+  mutating func encode(_ samples: [Float]) -> Tensor {
+    pending += samples
+    let frames = pending.count / mimi.frameSize
+    var latents: [Tensor] = []
+    var frame = 0
+    while frame < frames {
+      let count = min(encoderBlock, frames - frame)
+      let start = frame * mimi.frameSize
+      let waveform = Tensor(
+        Array(pending[start..<start + count * mimi.frameSize]),
+        shape: [count * mimi.frameSize, 1])
+      latents.append(mimi.encode(waveform, state: &state).latents)
+      frame += count
+    }
+    pending.removeFirst(frames * mimi.frameSize)
+    return latents.isEmpty ? .zeros([0, mimi.latentWidth]) : concatenateRows(latents)
+  }
+
+  mutating func finish() -> Tensor {
+    guard !pending.isEmpty else { return .zeros([0, mimi.latentWidth]) }
+    return encode([Float](repeating: 0, count: mimi.frameSize - pending.count))
+  }
+}
+
+struct MimiDecoder: AudioDecoder {
+  let mimi: Mimi
+  var state: Mimi.DecoderState
+
+  mutating func decode(_ latents: Tensor) -> [Float] {
+    if latents.rows == 1 {
+      return mimi.decode(latents, state: &state, phase: .step).waveform.values
+    }
+    var samples: [Float] = []
+    samples.reserveCapacity(latents.rows * mimi.frameSize)
+    for start in stride(from: 0, to: latents.rows, by: decoderBlock) {
+      let block = latents.rows(start..<min(start + decoderBlock, latents.rows))
+      samples += mimi.decode(block, state: &state, phase: .prefix).waveform.values
+    }
+    return samples
+  }
+}

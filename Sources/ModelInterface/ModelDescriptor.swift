@@ -1,0 +1,88 @@
+public import Base
+public import Tensors
+public import Text
+
+/// What the tools may ask of a kind of model: one value in the registry's list.
+public struct ModelDescriptor: Sendable {
+  /// The model's name, as in `tts-model info`.
+  public var name: String
+  /// Whether a path (a directory, a YAML file, a known name) is such a model.
+  public var recognizes: @Sendable (_ path: String) -> Bool
+  /// Opens a model: reads and checks the configuration, not yet the weights.
+  public var open: @Sendable (_ path: String) throws -> any Model
+  /// The names of the configurations that it knows by heart.
+  public var configurationNames: [String]
+  /// Writes a model directory with random weights.
+  public var initialize: @Sendable (ModelInitialization) throws -> Void
+
+  /// A kind of model.
+  public init(
+    name: String, recognizes: @escaping @Sendable (String) -> Bool,
+    open: @escaping @Sendable (String) throws -> any Model, configurationNames: [String],
+    initialize: @escaping @Sendable (ModelInitialization) throws -> Void
+  ) {
+    self.name = name
+    self.recognizes = recognizes
+    self.open = open
+    self.configurationNames = configurationNames
+    self.initialize = initialize
+  }
+}
+
+/// What a new model with random weights is made from.
+public struct ModelInitialization: Sendable {
+  /// A known name or a file.
+  public var configuration: String
+  /// The tokenizer file; nil to take the configuration's.
+  public var tokenizer: String?
+  /// Seed of the weights.
+  public var seed: UInt64
+  /// The directory to write.
+  public var directory: String
+
+  /// What a new model is made from.
+  public init(configuration: String, tokenizer: String?, seed: UInt64, directory: String) {
+    self.configuration = configuration
+    self.tokenizer = tokenizer
+    self.seed = seed
+    self.directory = directory
+  }
+}
+
+/// An opened model: its parts are loaded when asked for.
+public protocol Model: Sendable {
+  /// What it was opened from, for messages.
+  var path: String { get }
+  /// Facts for `tts-model info`, in order.
+  func facts() throws -> [(name: String, value: String)]
+  /// The tokenizer of its text.
+  func tokenizer() throws -> any Tokenizer
+  /// The digest of the tokenizer.
+  func tokenizerDigest() throws -> SHA256Digest
+  /// Its codec.
+  func codec() throws -> any AudioCodec
+  /// The digest of the codec's encoding path alone; hashes weights, builds nothing.
+  func encoderDigest() throws -> SHA256Digest
+  /// The digest of the codec's decoding path alone.
+  func decoderDigest() throws -> SHA256Digest
+  /// The digest of all that generation computes with.
+  func synthesizerDigest() throws -> SHA256Digest
+  /// Text to speech.
+  func synthesizer() throws -> any Synthesizer
+  /// The trainable model.
+  func trainable() throws -> any Trainable
+  /// Writes the model as one directory with official names.
+  func write(to directory: String) throws
+}
+
+/// A digest of tensors: SHA-256 over (name, shape, values as float32) in order of names, so that
+/// neither the file nor the stored type changes it.
+public func digest(of tensors: [(name: String, tensor: Tensor)]) -> SHA256Digest {
+  var hasher = SHA256Hasher()
+  for (name, tensor) in tensors.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) })
+  {
+    hasher.update("\(name)\0\(tensor.shape.map(String.init).joined(separator: ","))\0")
+    tensor.withValues { hasher.update(UnsafeRawBufferPointer($0)) }
+  }
+  return hasher.finish()
+}

@@ -1,0 +1,85 @@
+public import Base
+public import Tensors
+
+/// How speech is generated; nil stands for the model's own default.
+public struct GenerationOptions: Sendable {
+  /// Variance of the noise; 0 is deterministic.
+  public var temperature: Float?
+  /// Steps of the flow decoder.
+  public var decodeSteps: Int
+  /// Absolute bounds of the noise; nil for none.
+  public var noiseClamp: Float?
+  /// Logit above which the end of speech is near.
+  public var endOfSpeechThreshold: Float?
+  /// Frames after the end of speech; nil for the model's rule.
+  public var framesAfterEnd: Int?
+  /// Limit of frames for one piece of text; nil for the model's rule.
+  public var maxFrames: Int?
+  /// Tokens of one piece of text at most.
+  public var maxTokens: Int
+  /// Seed of the noise.
+  public var seed: UInt64
+
+  /// The official defaults.
+  public init(
+    temperature: Float? = nil, decodeSteps: Int = 1, noiseClamp: Float? = nil,
+    endOfSpeechThreshold: Float? = nil, framesAfterEnd: Int? = nil, maxFrames: Int? = nil,
+    maxTokens: Int = 50, seed: UInt64 = 0
+  ) {
+    self.temperature = temperature
+    self.decodeSteps = decodeSteps
+    self.noiseClamp = noiseClamp
+    self.endOfSpeechThreshold = endOfSpeechThreshold
+    self.framesAfterEnd = framesAfterEnd
+    self.maxFrames = maxFrames
+    self.maxTokens = maxTokens
+    self.seed = seed
+  }
+}
+
+/// What a generation came to.
+public struct GenerationSummary: Sendable, Equatable {
+  /// Latent frames made.
+  public var frames = 0
+  /// Pieces the text was cut into.
+  public var pieces = 0
+  /// Pieces that reached the limit of frames without an end of speech.
+  public var endlessPieces = 0
+
+  /// Nothing generated.
+  public init() {}
+}
+
+/// A voice, ready to speak: bound to the weights that made it.
+public protocol Voice: Sendable {
+  /// Positions of the model that the voice takes.
+  var positions: Int { get }
+  /// Writes the voice in the model's own file format.
+  func write(to path: String) throws
+}
+
+/// Text to speech.
+public protocol Synthesizer: Sendable {
+  /// Samples a second of what it says, and of what voices are made from.
+  var sampleRate: Int { get }
+
+  /// The voice of a recording.
+  ///
+  /// - Parameter samples: mono, at ``sampleRate``.
+  func voice(of samples: [Float]) throws -> any Voice
+
+  /// A voice from a file that was made before.
+  func voice(file: String) throws -> any Voice
+
+  /// The voice when none is given.
+  func defaultVoice() throws -> any Voice
+
+  /// Says a text; the audio is handed over piece by piece as it is made.
+  ///
+  /// - Parameter name: what the noise is drawn for (a record's id): the same seed and name give the
+  ///   same speech, wherever the text stands in a stream.
+  func speak(
+    _ text: String, voice: any Voice, options: GenerationOptions, name: String,
+    onAudio: ([Float]) throws -> Void
+  ) throws -> GenerationSummary
+}

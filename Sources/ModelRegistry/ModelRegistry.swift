@@ -1,0 +1,21 @@
+public import Base
+public import ModelInterface
+import PocketTTS
+
+/// The models that the tools know.
+public enum ModelRegistry {
+  /// One row a model.
+  public static let descriptors: [ModelDescriptor] = [PocketTTS.descriptor]
+
+  /// Opens what `--model` names: a directory, a YAML file, or a known configuration.
+  ///
+  /// - Throws: `noInput` when it is none of these; `configuration` when its content is wrong.
+  public static func open(_ path: String) throws -> any Model {
+    for descriptor in descriptors where descriptor.recognizes(path) {
+      return try descriptor.open(path)
+    }
+    throw Failure(
+      .noInput, subject: path, problem: "not a model",
+      remedy: "give a directory with config.yaml and model.safetensors, or a YAML file")
+  }
+}

@@ -1,0 +1,194 @@
+public import Tensors
+
+/// A causal convolution over time, channels last, with only left context (Mimi).
+public struct StreamingConvolution: Sendable {
+  /// How the context before the first sample is filled.
+  public enum Padding: Sendable {
+    /// With zeros.
+    case zeros
+    /// With copies of the first column.
+    case replicate
+  }
+
+  private let weight: Tensor
+  private let bias: Tensor?
+  private let inputs: Int
+  private let kernel: Int
+  private let stride: Int
+  private let dilation: Int
+  private let padding: Padding
+
+  /// Reads `weight` `[outputs, inputs, kernel]` and `bias` `[outputs]`.
+  public init(
+    _ weights: Weights, inputs: Int, outputs: Int, kernel: Int, stride: Int = 1,
+    dilation: Int = 1, bias: Bool = true, padding: Padding
+  ) throws {
+    weight = try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast()
+    self.bias = bias ? try weights.tensor("bias", [outputs]) : nil
+    self.inputs = inputs
+    self.kernel = kernel
+    self.stride = stride
+    self.dilation = dilation
+    self.padding = padding
+  }
+
+  /// The last columns of the input so far; nil before the first.
+  public struct State: Sendable {
+    var context: Tensor?
+  }
+
+  /// A state that has seen nothing.
+  public func initialState() -> State { State() }
+
+  /// The next steps.
+  ///
+  /// - Parameters:
+  ///   - x: `[steps, inputs]`, steps a multiple of the stride.
+  ///   - phase: `.step` where a call has few rows at this layer.
+  /// - Returns: `[steps / stride, outputs]`.
+  public func callAsFunction(_ x: Tensor, state: inout State, phase: Phase = .prefix) -> Tensor {
+    let context = (kernel - 1) * dilation + 1 - stride
+    precondition(x.rows.isMultiple(of: stride), "steps come in multiples of the stride")
+    guard x.rows > 0 else { return Tensor.zeros([0, weight.rows]) }
+    var joined = x
+    if context > 0 {
+      let before: Tensor
+      if let known = state.context {
+        before = known
+      } else if padding == .replicate {
+        before = x.gatherRows([Int32](repeating: 0, count: context))
+      } else {
+        before = .zeros([context, inputs])
+      }
+      joined = concatenateRows([before, x])
+      // A copy, so that the long input is not kept alive by its last columns.
+      state.context = joined.gatherRows(
+        (0..<context).map { Int32(joined.rows - context + $0) })
+    }
+    return joined.convolution(
+      weight: weight, bias: bias, kernel: kernel, stride: stride, dilation: dilation,
+      phase: phase)
+  }
+}
+
+/// A causal transposed convolution whose kernel is twice its stride: each output step is a product
+/// of the current and the previous input, so that the state is one input column.
+public struct StreamingTransposedConvolution: Sendable {
+  private let weight: Tensor
+  private let bias: Tensor?
+  private let inputs: Int
+  private let outputs: Int
+  private let stride: Int
+
+  /// Reads `weight` `[inputs, outputs, 2 * stride]` and `bias` `[outputs]`.
+  public init(_ weights: Weights, inputs: Int, outputs: Int, stride: Int) throws {
+    let stored = try weights.tensor("weight", [inputs, outputs, 2 * stride])
+    // Row (j, o) of the product's weights: taps for the previous input, then for the current one.
+    weight = stored.withValues { values in
+      var rearranged = [Float](repeating: 0, count: values.count)
+      for input in 0..<inputs {
+        for output in 0..<outputs {
+          for tap in 0..<2 * stride {
+            let row = tap % stride * outputs + output
+            let column = tap < stride ? inputs + input : input
+            rearranged[row * 2 * inputs + column] =
+              values[(input * outputs + output) * 2 * stride + tap]
+          }
+        }
+      }
+      return Tensor(rearranged, shape: [stride * outputs, 2 * inputs])
+    }
+    let oneBias = try weights.tensor("bias", [outputs])
+    bias = concatenateColumns([Tensor](repeating: oneBias, count: stride))
+    self.inputs = inputs
+    self.outputs = outputs
+    self.stride = stride
+  }
+
+  /// The last input column; nil before the first.
+  public struct State: Sendable {
+    var previous: Tensor?
+  }
+
+  /// A state that has seen nothing.
+  public func initialState() -> State { State() }
+
+  /// The next steps.
+  ///
+  /// - Parameters:
+  ///   - x: `[steps, inputs]`.
+  ///   - phase: `.step` where a call has few rows at this layer.
+  /// - Returns: `[steps * stride, outputs]`.
+  public func callAsFunction(_ x: Tensor, state: inout State, phase: Phase = .prefix) -> Tensor {
+    guard x.rows > 0 else { return Tensor.zeros([0, outputs]) }
+    let joined = concatenateRows([state.previous ?? .zeros([1, inputs]), x])
+    state.previous = joined.gatherRows([Int32(joined.rows - 1)])
+    let y = joined.convolution(
+      weight: weight, bias: bias, kernel: 2, stride: 1, dilation: 1, phase: phase)
+    return y.reshaped([x.rows * stride, outputs])
+  }
+}
+
+/// A depthwise transposed convolution whose kernel is twice its stride, without bias.
+public struct StreamingUpsampling: Sendable {
+  private let weight: Tensor
+  private let stride: Int
+
+  /// Reads `weight` `[channels, 1, 2 * stride]`.
+  public init(_ weights: Weights, channels: Int, stride: Int) throws {
+    weight = try weights.tensor("weight", [channels, 1, 2 * stride])
+      .reshaped([channels, 2 * stride]).transposed()
+    self.stride = stride
+  }
+
+  /// The last frame; nil before the first.
+  public struct State: Sendable {
+    var previous: Tensor?
+  }
+
+  /// A state that has seen nothing.
+  public func initialState() -> State { State() }
+
+  /// - Parameter x: `[frames, channels]`.
+  /// - Returns: `[frames * stride, channels]`.
+  public func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
+    guard x.rows > 0 else { return x }
+    let joined = concatenateRows([state.previous ?? .zeros([1, x.columns]), x])
+    state.previous = joined.gatherRows([Int32(joined.rows - 1)])
+    return joined.depthwiseUpsampled(weight: weight, stride: stride)
+  }
+}
+
+extension Tensor {
+  /// Convolution weights `[outputs, inputs, kernel]` as rows with the taps outermost:
+  /// `[outputs, kernel * inputs]`.
+  func channelsLast() -> Tensor {
+    let (outputs, inputs, kernel) = (shape[0], shape[1], shape[2])
+    return withValues { values in
+      var rearranged = [Float](repeating: 0, count: values.count)
+      for output in 0..<outputs {
+        for input in 0..<inputs {
+          for tap in 0..<kernel {
+            rearranged[(output * kernel + tap) * inputs + input] =
+              values[(output * inputs + input) * kernel + tap]
+          }
+        }
+      }
+      return Tensor(rearranged, shape: [outputs, kernel * inputs])
+    }
+  }
+
+  /// A matrix with rows and columns exchanged; not recorded.
+  func transposed() -> Tensor {
+    let (rows, columns) = (shape[0], shape[1])
+    return withValues { values in
+      var rearranged = [Float](repeating: 0, count: values.count)
+      for row in 0..<rows {
+        for column in 0..<columns {
+          rearranged[column * rows + row] = values[row * columns + column]
+        }
+      }
+      return Tensor(rearranged, shape: [columns, rows])
+    }
+  }
+}

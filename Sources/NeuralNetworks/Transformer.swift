@@ -1,0 +1,130 @@
+public import Tensors
+
+/// The sizes of a transformer.
+public struct TransformerConfiguration: Sendable, Hashable {
+  /// Width of the residual stream.
+  public var width: Int
+  /// Heads, head size, context.
+  public var attention: AttentionShape
+  /// Number of layers.
+  public var layers: Int
+  /// Width of the feed-forward layers.
+  public var feedForward: Int
+  /// Base of the rotary frequencies.
+  public var maxPeriod: Float
+  /// Whether each branch is scaled per channel before it is added (Mimi's layers).
+  public var hasLayerScale: Bool
+
+  /// The sizes of a transformer.
+  public init(
+    width: Int, attention: AttentionShape, layers: Int, feedForward: Int, maxPeriod: Float,
+    hasLayerScale: Bool
+  ) {
+    self.width = width
+    self.attention = attention
+    self.layers = layers
+    self.feedForward = feedForward
+    self.maxPeriod = maxPeriod
+    self.hasLayerScale = hasLayerScale
+  }
+}
+
+/// A pre-norm decoder layer: attention with rotary positions, then a feed-forward part with GELU
+/// (tanh form). No biases in the linear layers.
+struct TransformerLayer: Sendable {
+  private let norm1: LayerNorm
+  private let inProjection: Linear
+  private let outProjection: Linear
+  private let norm2: LayerNorm
+  private let linear1: Linear
+  private let linear2: Linear
+  private let scale1: Tensor?
+  private let scale2: Tensor?
+
+  init(_ weights: Weights, _ sizes: TransformerConfiguration) throws {
+    let (d, attention) = (sizes.width, sizes.attention)
+    norm1 = try LayerNorm(weights["norm1"], width: d, epsilon: 1e-5)
+    inProjection = try Linear(
+      weights["self_attn"]["in_proj"], inputs: d, outputs: attention.fusedWidth, bias: false)
+    outProjection = try Linear(
+      weights["self_attn"]["out_proj"], inputs: attention.queryWidth, outputs: d, bias: false)
+    norm2 = try LayerNorm(weights["norm2"], width: d, epsilon: 1e-5)
+    linear1 = try Linear(
+      weights["linear1"], inputs: d, outputs: sizes.feedForward, bias: false)
+    linear2 = try Linear(
+      weights["linear2"], inputs: sizes.feedForward, outputs: d, bias: false)
+    scale1 = sizes.hasLayerScale ? try weights["layer_scale_1"].tensor("scale", [d]) : nil
+    scale2 = sizes.hasLayerScale ? try weights["layer_scale_2"].tensor("scale", [d]) : nil
+  }
+
+  /// - Parameter attend: self-attention on the fused projection.
+  func callAsFunction(_ x: Tensor, phase: Phase, attend: (Tensor) -> Tensor) -> Tensor {
+    var attended = outProjection(attend(inProjection(norm1(x), phase: phase)), phase: phase)
+    if let scale1 { attended = attended * scale1 }
+    let y = x + attended
+    var fed = linear2(linear1(norm2(y), phase: phase).gelu(), phase: phase)
+    if let scale2 { fed = fed * scale2 }
+    return y + fed
+  }
+}
+
+/// A stack of causal transformer layers, as Mimi and the language model use it.
+public struct Transformer: Sendable {
+  /// The sizes.
+  public let sizes: TransformerConfiguration
+  private let layers: [TransformerLayer]
+
+  /// Reads `layers.0` … under the given weights.
+  public init(_ weights: Weights, _ sizes: TransformerConfiguration) throws {
+    self.sizes = sizes
+    layers = try (0..<sizes.layers).map { try TransformerLayer(weights["layers"][$0], sizes) }
+  }
+
+  /// What streaming remembers: keys and values of each layer.
+  public struct State: Sendable {
+    /// One cache a layer.
+    public var caches: [KeyValueCache]
+    /// How many positions were seen.
+    public var length: Int { caches.first?.length ?? 0 }
+
+    /// A state of given caches, as an exported voice holds them.
+    public init(caches: [KeyValueCache]) { self.caches = caches }
+  }
+
+  /// A state that has seen nothing.
+  public func initialState() -> State {
+    State(caches: layers.map { _ in KeyValueCache(shape: sizes.attention) })
+  }
+
+  /// The next positions of one sequence, in streaming.
+  ///
+  /// - Parameter x: `[positions, width]`.
+  /// - Returns: `[positions, width]`.
+  public func callAsFunction(_ x: Tensor, state: inout State, phase: Phase) -> Tensor {
+    let rotation = RotaryTable(
+      first: state.length, count: x.rows, headSize: sizes.attention.headSize,
+      maxPeriod: sizes.maxPeriod)
+    var x = x
+    for (index, layer) in layers.enumerated() {
+      x = layer(x, phase: phase) { state.caches[index].attend($0, rotation: rotation) }
+    }
+    return x
+  }
+
+  /// Whole sequences of equal length at once, recorded for training.
+  ///
+  /// - Parameters:
+  ///   - x: `[batch * positions, width]`.
+  ///   - positions: the length of each sequence.
+  /// - Returns: `[batch * positions, width]`.
+  public func sequences(_ x: Tensor, positions: Int) -> Tensor {
+    let rotation = RotaryTable(
+      first: 0, count: positions, headSize: sizes.attention.headSize,
+      maxPeriod: sizes.maxPeriod)
+    return layers.reduce(x) { x, layer in
+      layer(x, phase: .prefix) {
+        $0.causalAttention(sizes.attention, positions: positions, rotation: rotation)
+      }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+public import Base
+public import Safetensors
+public import Tensors
+
+/// The tensors of a model by key path: `weights["flow_net"]["res_blocks"][0]`.
+///
+/// A layer asks for each tensor with the shape that it needs, where it needs it; what nobody asked
+/// for is found by ``unused()``. The same value serves inference (tensors of a file) and training
+/// (variables on a tape).
+public struct Weights: Sendable {
+  private let lookUp: @Sendable (String) throws -> Tensor?
+  private let names: [String]
+  private let taken: Locked<Set<String>>
+  /// What the tensors belong to, for messages: a file.
+  public let subject: String
+  /// The key path so far, ending in a dot, or empty.
+  public let prefix: String
+
+  /// Tensors in memory.
+  public init(_ tensors: [String: Tensor], subject: String) {
+    self.init(
+      names: tensors.keys.sorted(), subject: subject, taken: Locked([]), prefix: "",
+      lookUp: { tensors[$0] })
+  }
+
+  private init(
+    names: [String], subject: String, taken: Locked<Set<String>>, prefix: String,
+    lookUp: @escaping @Sendable (String) throws -> Tensor?
+  ) {
+    self.names = names
+    self.subject = subject
+    self.taken = taken
+    self.prefix = prefix
+    self.lookUp = lookUp
+  }
+
+  /// The tensors under a key.
+  public subscript(key: String) -> Weights {
+    Weights(
+      names: names, subject: subject, taken: taken, prefix: prefix + key + ".", lookUp: lookUp)
+  }
+
+  /// The tensors under an index.
+  public subscript(index: Int) -> Weights { self[String(index)] }
+
+  /// Whether there is a tensor of this name here.
+  public func contains(_ name: String) -> Bool { names.contains(prefix + name) }
+
+  /// A tensor, with the shape that its user needs.
+  ///
+  /// - Throws: `configuration` when it is missing or has another shape.
+  public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+    let key = prefix + name
+    guard let tensor = try lookUp(key) else { throw Failure.missingTensor(key, in: subject) }
+    guard tensor.shape == shape else {
+      throw Failure.misshapenTensor(key, in: subject, expected: shape, found: tensor.shape)
+    }
+    taken.withLock { _ = $0.insert(key) }
+    return tensor
+  }
+
+  /// The tensors under the prefix that nobody asked for.
+  public func unused() -> [String] {
+    let taken = taken.withLock { $0 }
+    return names.filter { $0.hasPrefix(prefix) && !taken.contains($0) }
+  }
+
+  /// - Throws: `configuration` when a tensor under the prefix was never asked for.
+  public func requireAllUsed() throws {
+    let unused = unused()
+    if let first = unused.first { throw Failure.unusedTensors(first, unused.count, in: subject) }
+  }
+}
+
+extension Tensor {
+  /// A tensor of a safetensors file: mapped in place when it is float32, converted otherwise.
+  public init(file: SafetensorsFile, name: String) throws {
+    guard let shape = file.shape(of: name), let type = file.type(of: name) else {
+      throw Failure.missingTensor(name, in: file.path)
+    }
+    let mapped = try file.withBytes(name) { bytes -> Tensor? in
+      guard type == .f32, let base = bytes.baseAddress,
+        UInt(bitPattern: base).isMultiple(of: UInt(MemoryLayout<Float>.alignment))
+      else { return nil }
+      return Tensor(
+        borrowing: base.assumingMemoryBound(to: Float.self), shape: shape, owner: file)
+    }
+    if let mapped {
+      self = mapped
+    } else {
+      self.init(try file.floats(name), shape: shape)
+    }
+  }
+}
