@@ -1,0 +1,139 @@
+import Base
+import Glibc
+
+/// A safetensors file mapped into memory, in any valid layout.
+///
+/// Header and offsets are checked when it is opened: arrays neither overlap nor leave gaps nor reach
+/// past the end. Bytes are read when an array is asked for.
+public final class SafetensorsFile: Sendable {
+  /// The file.
+  public let path: String
+  /// The names of its arrays, sorted.
+  public let names: [String]
+  /// The texts of `__metadata__`.
+  public let metadata: [String: String]
+
+  private struct Place: Sendable {
+    var entry: ArrayEntry
+    var begin: Int
+  }
+  private let places: [String: Place]
+  private let mapping: FileMapping
+
+  /// No header is longer, as in the reference implementation.
+  private static let headerLimit: UInt64 = 100_000_000
+
+  /// Opens and checks a file.
+  public init(path: String) throws {
+    self.path = path
+    let mapping = try FileMapping(path: path)
+    self.mapping = mapping
+    let bytes = mapping.bytes
+    func fail(_ problem: String) -> Failure { .safetensors(problem, path: path) }
+    guard bytes.count >= 8 else { throw fail("shorter than its length field") }
+    let length = bytes.loadUnaligned(as: UInt64.self).littleEndian
+    guard length <= Self.headerLimit, length <= UInt64(bytes.count - 8) else {
+      throw fail("it claims a header of \(length) bytes and has \(bytes.count) in all")
+    }
+    let start = 8 + Int(length)
+    let text = UnsafeRawBufferPointer(rebasing: bytes[8..<start])
+    let header = try text.withMemoryRebound(to: UInt8.self) { try ParsedHeader($0, fail: fail) }
+    metadata = header.metadata
+    let size = bytes.count - start
+    var places: [String: Place] = [:]
+    var last = 0
+    for (entry, begin, end) in header.entries.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) })
+    {
+      guard end <= size else { throw fail("'\(entry.name)' reaches past the end of the file") }
+      guard begin >= last else { throw fail("'\(entry.name)' overlaps another tensor") }
+      guard begin == last else { throw fail("a gap before '\(entry.name)'") }
+      places[entry.name] = Place(entry: entry, begin: start + begin)
+      last = end
+    }
+    guard last == size else { throw fail("\(size - last) bytes belong to no tensor") }
+    self.places = places
+    names = places.keys.sortedByCodePoints
+  }
+
+  /// The dimensions of an array; nil where there is none of that name.
+  public func shape(of name: String) -> [Int]? { places[name]?.entry.shape }
+
+  /// The element type of an array; nil where there is none of that name.
+  public func type(of name: String) -> ElementType? { places[name]?.entry.type }
+
+  /// Lends the bytes of an array, of any alignment, for the time of the call.
+  public func withBytes<Result>(
+    _ name: String, _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) throws -> Result {
+    guard let place = places[name] else { throw Failure.missingArray(name, path: path) }
+    return try body(
+      UnsafeRawBufferPointer(
+        rebasing: mapping.bytes[place.begin..<place.begin + place.entry.size]))
+  }
+
+  /// A copy of an array.
+  public func array(_ name: String) throws -> ArrayData {
+    guard let place = places[name] else { throw Failure.missingArray(name, path: path) }
+    let bytes = try withBytes(name) { Array($0) }
+    return ArrayData(unchecked: place.entry.type, place.entry.shape, bytes)
+  }
+
+  /// The elements of an array as floats, as `ArrayData.floats()` converts them.
+  public func floats(_ name: String) throws -> [Float] {
+    guard let place = places[name] else { throw Failure.missingArray(name, path: path) }
+    return try withBytes(name) { bytes in
+      do {
+        return try ArrayData.floats(bytes, type: place.entry.type)
+      } catch let failure as Failure {
+        var failure = failure.about(path)
+        failure.problem = "tensor '\(name)': \(failure.problem)"
+        throw failure
+      }
+    }
+  }
+}
+
+/// A file's bytes in memory for as long as this lives.
+private final class FileMapping: @unchecked Sendable {
+  let bytes: UnsafeRawBufferPointer
+
+  init(path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure.systemCall("open", path, code: errno) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw Failure.systemCall("read", path, code: errno)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw Failure(
+        .noInput, subject: path, problem: "not a regular file", remedy: "check the path")
+    }
+    guard status.st_size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    let address = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0)
+    guard let address, address != MAP_FAILED else {
+      throw Failure.systemCall("map", path, code: errno)
+    }
+    bytes = UnsafeRawBufferPointer(start: address, count: Int(status.st_size))
+  }
+
+  deinit {
+    if let address = bytes.baseAddress {
+      munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)
+    }
+  }
+}
+
+/// Writes arrays and texts to a file, canonically (`SafetensorsBlob`), whole or not at all.
+public func writeSafetensors(
+  _ arrays: [String: ArrayData], metadata: [String: String], to path: String
+) throws {
+  let file = try AtomicFile(path: path)
+  try SafetensorsEncoding(SafetensorsBlob(arrays: arrays, metadata: metadata)).write {
+    try file.write($0)
+  }
+  try file.commit()
+}
