@@ -59,18 +59,31 @@ extension JSON {
 
   /// The shortest decimal that reads back as the same number, in Python's notation.
   ///
-  /// Swift writes the same digits, but keeps to positional notation a little longer (up to 2^54
-  /// where Python stops below 10^16).
+  /// Swift finds the same digits, but changes to exponents elsewhere: Python writes them from 10^16
+  /// on and below 10^-4.
   static func text(of value: Double) -> String {
-    let text = "\(value)"
-    guard value.magnitude >= 1e16, value.isFinite, !text.contains("e") else { return text }
-    let digits = text.drop { $0 == "-" }.prefix { $0 != "." }
-    let exponent = digits.count - 1
-    var mantissa = String(digits.first ?? "0")
-    var rest = digits.dropFirst()
-    while rest.last == "0" { rest.removeLast() }
-    if !rest.isEmpty { mantissa += "." + rest }
-    return (value < 0 ? "-" : "") + mantissa + "e+\(exponent)"
+    let parts = "\(value.magnitude)".split(separator: "e")
+    guard value.isFinite, value != 0, let mantissa = parts.first else { return "\(value)" }
+    let whole = mantissa.prefix { $0 != "." }
+    var digits = mantissa.filter { $0 != "." }
+    // The value is 0.DIGITS times ten to this power.
+    var power = whole.count + (parts.count > 1 ? Int(parts[1]) ?? 0 : 0)
+    power -= digits.prefix { $0 == "0" }.count
+    digits = String(digits.drop { $0 == "0" })
+    while digits.last == "0" { digits.removeLast() }
+    let sign = value < 0 ? "-" : ""
+    if power > 16 || power < -3 {
+      let fraction = digits.count > 1 ? "." + digits.dropFirst() : ""
+      let exponent = power - 1
+      let size = String(exponent.magnitude)
+      return sign + digits.prefix(1) + fraction + "e" + (exponent < 0 ? "-" : "+")
+        + (size.count < 2 ? "0" : "") + size
+    }
+    if power <= 0 { return sign + "0." + String(repeating: "0", count: -power) + digits }
+    if power >= digits.count {
+      return sign + digits + String(repeating: "0", count: power - digits.count) + ".0"
+    }
+    return sign + digits.prefix(power) + "." + digits.dropFirst(power)
   }
 }
 

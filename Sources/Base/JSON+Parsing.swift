@@ -77,8 +77,10 @@ private struct JSONParser {
   }
 
   mutating func word(_ word: StaticString, _ value: JSON) throws(Failure) -> JSON {
-    guard bytes[index...].starts(with: UnsafeBufferPointer(
-      start: word.utf8Start, count: word.utf8CodeUnitCount))
+    guard
+      bytes[index...].starts(
+        with: UnsafeBufferPointer(
+          start: word.utf8Start, count: word.utf8CodeUnitCount))
     else { throw failure("a value is expected") }
     index += word.utf8CodeUnitCount
     return value
@@ -182,7 +184,8 @@ private struct JSONParser {
   mutating func text() throws(Failure) -> String {
     let start = index + 1
     index = start
-    while index < bytes.count, bytes[index] != UInt8(ascii: "\""), bytes[index] != UInt8(ascii: "\\"),
+    while index < bytes.count, bytes[index] != UInt8(ascii: "\""),
+      bytes[index] != UInt8(ascii: "\\"),
       bytes[index] >= 0x20
     { index += 1 }
     if next == UInt8(ascii: "\"") {

@@ -111,7 +111,8 @@ struct DecodedBlock: Sendable {
       start += 8 + size
       // A block of many small records is short, so that its records take little memory.
       guard start == content.count || content.count <= BlockBuilder.target else {
-        throw BlockProblem(problem: "several records in a block of \(content.count) bytes", ordinal: 1)
+        throw BlockProblem(
+          problem: "several records in a block of \(content.count) bytes", ordinal: 1)
       }
     }
     tally.digest = sum.digest

@@ -95,7 +95,8 @@ struct FrameScanner {
       case .checksum:
         guard shape.contentSize <= reach else {
           throw FrameProblem(
-            problem: "a block claims \(shape.contentSize) bytes, but cannot hold more than \(reach)")
+            problem: "a block claims \(shape.contentSize) bytes, but cannot hold more than \(reach)"
+          )
         }
         shape.length = position + 4
         step = .rest

@@ -58,7 +58,8 @@ extension Record {
 
   /// Marks the record as not to be used, with one more reason of one line.
   public mutating func reject(_ reason: String) {
-    let line = String(reason.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) })
+    let line = String(
+      reason.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) })
     metadata["rejected"] = metadata["rejected"].map { $0 + "\n" + line } ?? line
   }
 

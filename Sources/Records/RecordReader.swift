@@ -195,7 +195,9 @@ public final class RecordReader: @unchecked Sendable {
 
   /// Whether the first bytes are those of a header frame.
   private var looksLikeStream: Bool {
-    source.withBytes { $0.count >= 4 && $0.littleEndian(UInt32.self, at: 0) == FrameKind.header.magic }
+    source.withBytes {
+      $0.count >= 4 && $0.littleEndian(UInt32.self, at: 0) == FrameKind.header.magic
+    }
   }
 
   private func stop(_ failure: Failure) {

@@ -68,13 +68,15 @@ extension Failure {
 
   static func notAStream(path: String) -> Failure {
     Failure(
-      .badInput, subject: path, problem: "not a record stream", remedy: "use tts-import to make one")
+      .badInput, subject: path, problem: "not a record stream", remedy: "use tts-import to make one"
+    )
   }
 
   static func formatVersion(_ version: UInt32, path: String) -> Failure {
     Failure(
       .unsupportedFormat, subject: path,
-      problem: "format version \(version); this program reads version \(StreamHeader.formatVersion)",
+      problem:
+        "format version \(version); this program reads version \(StreamHeader.formatVersion)",
       remedy: "use a newer ttstools")
   }
 

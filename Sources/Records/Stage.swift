@@ -40,7 +40,8 @@ public struct Stage: Sendable, Hashable {
 
   init?(_ json: JSON) {
     guard let tool = json["tool"]?.string, let version = json["version"]?.integer,
-      let parameters = json["parameters"]?.stringMembers, let models = json["models"]?.stringMembers,
+      let parameters = json["parameters"]?.stringMembers,
+      let models = json["models"]?.stringMembers,
       let parents = json["parents"]?.stringElements, json.object?.count == 5
     else { return nil }
     self.init(

@@ -74,7 +74,9 @@ public struct Tally: Sendable, Equatable {
 
   /// Seconds of latents at all rates.
   public var latentSeconds: Double {
-    frames.sorted { $0.key < $1.key }.reduce(0) { $0 + Double($1.value) / (Double($1.key) ?? .infinity) }
+    frames.sorted { $0.key < $1.key }.reduce(0) {
+      $0 + Double($1.value) / (Double($1.key) ?? .infinity)
+    }
   }
 }
 

@@ -42,8 +42,8 @@ public final class SafetensorsFile: Sendable {
     let size = bytes.count - start
     var places: [String: Place] = [:]
     var last = 0
-    for (entry, begin, end) in header.entries.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) })
-    {
+    for (entry, begin, end) in header.entries.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }
+    ) {
       guard end <= size else { throw fail("'\(entry.name)' reaches past the end of the file") }
       guard begin >= last else { throw fail("'\(entry.name)' overlaps another tensor") }
       guard begin == last else { throw fail("a gap before '\(entry.name)'") }

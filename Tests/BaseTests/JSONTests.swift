@@ -42,8 +42,10 @@ import Testing
   @Test func agreesWithPython() throws {
     var random = RandomNumbers(seed: 7, name: "json")
     var values: [JSON] = [
-      .number(1e16), .number(12_345_678_901_234_568), .number(9_999_999_999_999_998), .number(-1e17),
-      .number(0.0001), .number(0.00001), .number(1e22), .number(5e-324), .number(0.1), .number(-0.0),
+      .number(1e16), .number(12_345_678_901_234_568), .number(9_999_999_999_999_998),
+      .number(-1e17),
+      .number(0.0001), .number(0.00001), .number(1e22), .number(Double.leastNonzeroMagnitude),
+      .number(0.1), .number(-0.0),
       .number(1.7976931348623157e308), .number(17_000_000_000_000_000), .number(100),
     ]
     for _ in 0..<2000 {
@@ -62,8 +64,14 @@ import Testing
         separators=(',', ':')).encode())
       """
     let theirs = try runPython(script, input: mine)
-    #expect(theirs == mine)
-    #expect(try JSON.parse(mine).canonicalBytes == mine)
+    let lines = mine.split(separator: UInt8(ascii: ",")).map { String(decoding: $0, as: UTF8.self) }
+    let others = theirs.split(separator: UInt8(ascii: ",")).map {
+      String(decoding: $0, as: UTF8.self)
+    }
+    let difference = zip(lines, others).first { $0 != $1 }
+    #expect(difference == nil && lines.count == others.count)
+    let again = try JSON.parse(mine).canonicalBytes == mine
+    #expect(again)
   }
 
   private func runPython(_ script: String, input: [UInt8]) throws -> [UInt8] {

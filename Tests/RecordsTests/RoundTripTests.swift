@@ -28,7 +28,8 @@ import Testing
       let trailer = try #require(try Streams.read(folder + "/a.ttsr").trailers.first)
       #expect(trailer.recordsPerBlock.count > 3)
       var big = Record(id: "big")
-      big.arrays["audio"] = ArrayData([Float](repeating: 0.25, count: 2 << 20), shape: [1, 2 << 20])
+      big.arrays["audio"] = ArrayData(
+        [Float](repeating: 0.25, count: 2 << 20), shape: [1, 2 << 20])
       try Streams.write([records[0], big, records[1]], to: folder + "/b.ttsr")
       #expect(try Streams.read(folder + "/b.ttsr").trailers.first?.recordsPerBlock == [1, 1, 1])
     }

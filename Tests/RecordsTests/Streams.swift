@@ -28,7 +28,8 @@ enum Streams {
       let channels = 1 + random.index(below: 2)
       let count = random.index(below: size)
       record.setAudio(
-        (0..<channels).map { _ in random.normal(count) }, rate: [8000, 24000][random.index(below: 2)],
+        (0..<channels).map { _ in random.normal(count) },
+        rate: [8000, 24000][random.index(below: 2)],
         type: random.index(below: 2) == 0 ? .f32 : .i16)
     case 1:
       let frames = random.index(below: size / 32 + 1)
@@ -77,7 +78,7 @@ enum Streams {
 
   /// All records of some bytes, from memory.
   static func read(_ bytes: [UInt8]) throws -> (records: [Record], trailers: [Trailer]) {
-    let descriptor = memfd_create("stream", 0)
+    let descriptor = open("/dev/shm", O_RDWR | O_DIRECTORY | 0o20000000, 0o600)  // O_TMPFILE
     defer { close(descriptor) }
     _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     lseek(descriptor, 0, SEEK_SET)
