@@ -1,0 +1,94 @@
+import Base
+import Foundation
+import Glibc
+import Synchronization
+
+/// SIGINT, SIGTERM and SIGHUP. The first one sets a flag, and whoever waits wakes up and ends
+/// cleanly (75); the second removes the temporary files and ends the process at once.
+///
+/// The signals are blocked in every thread and taken by one that does nothing else, so that the
+/// work here may use locks.
+public enum Interruption {
+  private static let flag = Atomic<Bool>(false)
+  private static let handlers = Locked<[@Sendable () -> Void]>([])
+  /// A pipe that becomes readable with the first signal, for `poll`.
+  private static let wakePipe: (reading: Int32, writing: Int32) = {
+    var ends: [Int32] = [-1, -1]
+    _ = pipe(&ends)
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+  }()
+
+  /// Whether a signal has asked the process to end.
+  public static var isRequested: Bool { flag.load(ordering: .acquiring) }
+
+  /// Throws `interrupted` when a signal has asked the process to end.
+  public static func check() throws {
+    if isRequested { throw Failure.interrupted }
+  }
+
+  /// Calls `body`, on another thread, when the first signal arrives.
+  public static func onRequest(_ body: @escaping @Sendable () -> Void) {
+    handlers.withLock { $0.append(body) }
+  }
+
+  /// Waits until a descriptor has something to read, or throws `interrupted`.
+  public static func waitToRead(_ descriptor: Int32) throws {
+    while true {
+      try check()
+      var waits = [
+        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: wakePipe.reading, events: Int16(POLLIN), revents: 0),
+      ]
+      if poll(&waits, 2, -1) < 0, errno != EINTR { return }
+      if waits[0].revents != 0 { return }
+    }
+  }
+
+  /// Asks the process to end, as the first signal does.
+  static func request() {
+    guard !flag.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    var byte: UInt8 = 1
+    _ = write(wakePipe.writing, &byte, 1)
+    for body in handlers.withLock({ $0 }) { body() }
+  }
+
+  /// Starts to take the signals. A signal that the parent had ignored (nohup, `cmd &` in a
+  /// script) stays ignored.
+  static func install() {
+    var set = sigset_t()
+    sigemptyset(&set)
+    var count = 0
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      var action = sigaction()
+      sigaction(number, nil, &action)
+      if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1 { continue }
+      sigaddset(&set, number)
+      count += 1
+    }
+    guard count > 0 else { return }
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+    _ = wakePipe
+    let taken = set
+    startThread(named: "signals") {
+      var set = taken
+      while true {
+        var number: Int32 = 0
+        guard sigwait(&set, &number) == 0 else { continue }
+        if isRequested {
+          TemporaryFiles.deleteAll()
+          _exit(128 + number)
+        }
+        request()
+      }
+    }
+  }
+}
+
+/// Starts a thread of its own for work that blocks or computes for long.
+func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+  let thread = Thread { body() }
+  thread.name = name
+  thread.stackSize = 8 << 20
+  thread.start()
+}

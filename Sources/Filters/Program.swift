@@ -1,0 +1,59 @@
+import ArgumentParser
+import Base
+import Glibc
+
+/// Parses the command line, runs the tool and exits: the only place that does.
+///
+/// Only our own failures are printed here. Help, version, completions and usage errors travel as
+/// errors of swift-argument-parser too, and go back to it.
+func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
+  signal(SIGPIPE, SIG_IGN)
+  Interruption.install()
+  var command: any ParsableCommand
+  do {
+    command = try Root.parseAsRoot()
+    guard command is any Tool else {
+      try command.run()
+      leave(0)
+    }
+  } catch {
+    Root.exit(withError: error)
+  }
+  guard let tool = command as? any Tool else { leave(0) }
+  let run = ToolRun(type(of: tool).tool, tool.common)
+  ThreadBudget.limit = tool.common.threads
+  do {
+    try tool.execute(run)
+    try closeStandardOutput()
+    run.end(nil)
+    leave(0)
+  } catch is BrokenPipe {
+    run.end(nil)
+    leave(0)
+  } catch let failure as Failure {
+    run.end(failure)
+    leave(failure.kind.rawValue)
+  } catch  where error is ValidationError || error is CleanExit || error is ExitCode {
+    TemporaryFiles.deleteAll()
+    Root.exit(withError: error)
+  } catch {
+    let failure = Failure.unexpected(error)
+    run.end(failure)
+    leave(failure.kind.rawValue)
+  }
+}
+
+/// A late write error (a quota, a network file system) shows only when the descriptor is closed.
+private func closeStandardOutput() throws {
+  fflush(nil)
+  guard close(STDOUT_FILENO) == 0 || errno == EBADF else {
+    throw Failure.systemCall("write", "standard output", writing: true, code: errno)
+  }
+}
+
+/// Ends the process at once: other threads may still be blocked in a read.
+private func leave(_ code: Int32) -> Never {
+  TemporaryFiles.deleteAll()
+  fflush(nil)
+  _exit(code)
+}

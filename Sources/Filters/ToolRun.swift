@@ -1,0 +1,108 @@
+public import Base
+import Foundation
+import Glibc
+
+/// One run of a tool: messages, progress, counters for `--report`, the interrupted flag.
+public final class ToolRun: Sendable {
+  private struct State {
+    var counts: [String: Int] = [:]
+    var notes: [String: JSON] = [:]
+    var warned: Set<String> = []
+  }
+
+  /// Who runs.
+  public let tool: ToolDescription
+  /// The options that every tool has.
+  public let options: CommonOptions
+  private let messages: Messages
+  private let startSeconds = Clock.seconds()
+  private let startDate = Date()
+  private let state = Locked(State())
+
+  /// A run that starts now.
+  public init(_ tool: ToolDescription, _ options: CommonOptions) {
+    self.tool = tool
+    self.options = options
+    messages = Messages(program: tool.program, options: options)
+  }
+
+  /// Whether a signal has asked the run to end.
+  public var isInterrupted: Bool { Interruption.isRequested }
+
+  /// Throws `interrupted` when a signal has asked the run to end: call it between records, steps.
+  public func checkInterrupted() throws { try Interruption.check() }
+
+  /// Seconds since the start.
+  public var seconds: Double { Clock.seconds() - startSeconds }
+
+  /// Prints a warning, unless `-q`.
+  public func warn(_ text: String) { messages.write(.warning, text) }
+
+  /// Prints a warning, unless `-q`, the first time only.
+  public func warnOnce(_ text: String) {
+    if state.withLock({ $0.warned.insert(text).inserted }) { warn(text) }
+  }
+
+  /// Prints what a user wants to know without asking, unless `-q`: results in one line.
+  public func say(_ text: String) { messages.write(.info, text) }
+
+  /// Prints a detail, with `-v`.
+  public func detail(_ text: String) { messages.write(.debug, text) }
+
+  /// Whether details are printed.
+  public var isVerbose: Bool { options.verbose }
+
+  /// Shows a line that the next one replaces: on a terminal only, at most five times a second.
+  public func progress(_ text: @autoclosure () -> String) { messages.progress(text) }
+
+  /// Adds to a counter of the report.
+  public func count(_ name: String, _ number: Int = 1) {
+    state.withLock { $0.counts[name, default: 0] += number }
+  }
+
+  /// Sets a value of the report.
+  public func note(_ name: String, _ value: JSON) {
+    state.withLock { $0.notes[name] = value }
+  }
+
+  /// Ends the run: prints the failure, writes the report.
+  func end(_ failure: Failure?) {
+    messages.clearProgress()
+    if let failure {
+      messages.write(
+        .error, failure.description,
+        fields: [
+          "code": .integer(Int64(failure.kind.rawValue)),
+          "file": failure.subject.map(JSON.string) ?? .null,
+          "record": failure.record.map(JSON.string) ?? .null,
+        ])
+    }
+    guard let path = options.report else { return }
+    do {
+      try AtomicFile.write(report(failure).canonicalBytes + [10], to: path)
+    } catch {
+      messages.write(.error, "\(error)")
+    }
+  }
+
+  /// Times and hosts belong here, never into a stream.
+  private func report(_ failure: Failure?) -> JSON {
+    let (counts, notes) = state.withLock { ($0.counts, $0.notes) }
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let processor = { (time: timeval) in Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
+    var object: [String: JSON] = notes
+    object["tool"] = .string(tool.name)
+    object["version"] = .string(toolkitVersion)
+    object["host"] = .string(ProcessInfo.processInfo.hostName)
+    object["started"] = .string(ISO8601DateFormatter().string(from: startDate))
+    object["seconds"] = .number(seconds)
+    object["processor_seconds"] = .number(processor(usage.ru_utime) + processor(usage.ru_stime))
+    object["peak_memory_bytes"] = .integer(Int64(usage.ru_maxrss) * 1024)
+    object["threads"] = .integer(Int64(options.threads))
+    object["counts"] = .object(counts.mapValues { .integer(Int64($0)) })
+    object["exit_code"] = .integer(Int64(failure?.kind.rawValue ?? 0))
+    object["message"] = failure.map { .string($0.description) } ?? .null
+    return .object(object)
+  }
+}
