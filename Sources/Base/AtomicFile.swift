@@ -1,7 +1,8 @@
 import Glibc
 
 /// An output file that has its name only when it is whole: written under a temporary name beside
-/// it, then synchronised and renamed. An existing file is replaced.
+/// it, then synchronised and renamed. An existing file is replaced; of a link, what it points at. A
+/// device or a named pipe is written as it is.
 public final class AtomicFile: @unchecked Sendable {
   /// The final name.
   public let path: String
@@ -9,13 +10,31 @@ public final class AtomicFile: @unchecked Sendable {
   public let temporaryPath: String
   /// The open descriptor, for writing.
   public private(set) var descriptor: Int32
+  private let isDirect: Bool
   private var finished = false
 
   /// Creates the temporary file.
   ///
   /// - Throws: `cannotCreate` when the directory does not allow it.
-  public init(path: String) throws {
-    self.path = path
+  public init(path given: String) throws {
+    var status = stat()
+    let exists = stat(given, &status) == 0
+    if exists, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+      isDirect = true
+      path = given
+      temporaryPath = given
+      descriptor = open(given, O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0 else {
+        throw Failure.systemCall("open", given, writing: true, code: errno)
+      }
+      return
+    }
+    guard !exists || status.st_mode & S_IFMT != S_IFDIR else {
+      throw Failure.systemCall("write", given, writing: true, code: EISDIR)
+    }
+    isDirect = false
+    path = exists ? Self.target(of: given) : given
+    let path = path
     let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
     temporaryPath = "\(path[..<cut]).\(path[cut...]).tmp-\(getpid())"
     descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
@@ -23,6 +42,15 @@ public final class AtomicFile: @unchecked Sendable {
       throw Failure.systemCall("create", path, writing: true, code: errno)
     }
     TemporaryFiles.add(temporaryPath)
+  }
+
+  private static func target(of path: String) -> String {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK,
+      let real = realpath(path, nil)
+    else { return path }
+    defer { free(real) }
+    return String(cString: real)
   }
 
   /// Writes bytes at the end.
@@ -35,19 +63,29 @@ public final class AtomicFile: @unchecked Sendable {
     try writeAll(bytes, to: descriptor, path: path)
   }
 
-  /// Synchronises the file and gives it its name.
-  public func commit() throws {
-    precondition(!finished, "a file is finished once")
+  /// Synchronises and closes the file, which still waits for its name: for one of many files that
+  /// get theirs together.
+  public func seal() throws {
+    guard descriptor >= 0 else { return }
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
       throw Failure.systemCall("write", path, writing: true, code: errno)
     }
     let code = close(descriptor) == 0 ? 0 : errno
     descriptor = -1
     guard code == 0 else { throw Failure.systemCall("close", path, writing: true, code: code) }
-    guard rename(temporaryPath, path) == 0 else {
-      throw Failure.systemCall("rename", path, writing: true, code: errno)
-    }
+  }
+
+  /// Synchronises the file and gives it its name.
+  public func commit() throws {
+    precondition(!finished, "a file is finished once")
+    try seal()
     finished = true
+    guard !isDirect else { return }
+    guard rename(temporaryPath, path) == 0 else {
+      let code = errno
+      finished = false
+      throw Failure.systemCall("rename", path, writing: true, code: code)
+    }
     TemporaryFiles.remove(temporaryPath)
   }
 
@@ -57,6 +95,7 @@ public final class AtomicFile: @unchecked Sendable {
     finished = true
     if descriptor >= 0 { close(descriptor) }
     descriptor = -1
+    guard !isDirect else { return }
     unlink(temporaryPath)
     TemporaryFiles.remove(temporaryPath)
   }
