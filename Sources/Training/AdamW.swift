@@ -1,0 +1,116 @@
+import Base
+import Glibc
+public import Tensors
+
+/// AdamW with decoupled weight decay, in the official trainer's settings.
+public struct AdamW: Sendable {
+  /// What a run does not change while it goes on.
+  public struct Settings: Sendable, Hashable {
+    /// How much of the first moment is kept.
+    public var firstDecay = 0.9
+    /// How much of the second moment is kept.
+    public var secondDecay = 0.95
+    /// Added to the root of the second moment.
+    public var epsilon = 1e-8
+    /// Weight decay of the parameters that decay.
+    public var weightDecay = 0.1
+
+    /// The official settings.
+    public init() {}
+  }
+
+  /// What a run does not change while it goes on.
+  public let settings: Settings
+  /// Steps made.
+  public private(set) var steps: Int
+  /// The running mean of each parameter's gradient.
+  public private(set) var first: ParameterSet
+  /// The running mean of its square.
+  public private(set) var second: ParameterSet
+  private let decays: [Bool]
+
+  /// An optimiser that has made no step.
+  ///
+  /// - Parameter decays: whether weight decay applies to a parameter.
+  public init(_ settings: Settings, for parameters: ParameterSet, decays: (String) -> Bool) {
+    self.init(
+      settings, steps: 0, first: parameters.zeros(), second: parameters.zeros(), decays: decays)
+  }
+
+  /// An optimiser as a checkpoint holds it.
+  public init(
+    _ settings: Settings, steps: Int, first: ParameterSet, second: ParameterSet,
+    decays: (String) -> Bool
+  ) {
+    self.settings = settings
+    self.steps = steps
+    self.first = first
+    self.second = second
+    self.decays = first.names.map(decays)
+  }
+
+  /// Changes the parameters by one step. A parameter without gradient neither moves nor decays.
+  ///
+  /// - Parameters:
+  ///   - gradients: one for each parameter, in order of names; nil where the loss does not depend
+  ///     on it.
+  ///   - scale: what the gradients are multiplied with first (clipping).
+  ///   - rate: the learning rate.
+  public mutating func step(
+    _ parameters: inout ParameterSet, gradients: [Tensor?], scale: Double, rate: Double
+  ) {
+    steps += 1
+    let power = Double(steps)
+    var step = AdamWStep(
+      gradientScale: Float(scale), rate: Float(rate), firstDecay: Float(settings.firstDecay),
+      secondDecay: Float(settings.secondDecay),
+      firstCorrection: Float(1 - pow(settings.firstDecay, power)),
+      secondCorrection: Float(1 - pow(settings.secondDecay, power)),
+      epsilon: Float(settings.epsilon), weightDecay: 0)
+    for index in parameters.values.indices {
+      guard let gradient = gradients[index] else { continue }
+      step.weightDecay = decays[index] ? Float(settings.weightDecay) : 0
+      parameters.values[index].step(
+        step, gradient: gradient, first: &first.values[index], second: &second.values[index])
+    }
+  }
+}
+
+/// Gradients of a step, summed over its micro-batches.
+public struct GradientSum: Sendable {
+  /// One sum for each parameter; nil where no loss depended on it.
+  public private(set) var values: [Tensor?]
+
+  /// An empty sum.
+  public init(count: Int) { values = Array(repeating: nil, count: count) }
+
+  /// Adds the gradients of a micro-batch.
+  public mutating func add(_ gradients: [Tensor?]) {
+    for (index, gradient) in gradients.enumerated() {
+      guard let gradient else { continue }
+      if values[index] == nil {
+        values[index] = gradient
+      } else {
+        values[index]?.accumulate(gradient)
+      }
+    }
+  }
+
+  /// The norm of all gradients together.
+  ///
+  /// - Throws: `badInput` when it is not finite, naming a parameter.
+  public func norm(names: [String], step: Int) throws -> Double {
+    var sum = 0.0
+    for (name, gradient) in zip(names, values) {
+      guard let square = gradient?.squaredNorm else { continue }
+      guard square.isFinite else { throw Failure.nonFiniteGradient(name, step: step) }
+      sum += square
+    }
+    return sum.squareRoot()
+  }
+}
+
+/// What gradients are multiplied with so that their norm is at most `limit`; the official formula.
+public func clipScale(norm: Double, limit: Double) -> Double {
+  limit > 0 ? min(1, limit / (norm + 1e-6)) : 1
+}

@@ -1,0 +1,40 @@
+import Glibc
+
+/// The learning rate by step: a linear warm-up, then constant or along a half cosine.
+public struct LearningRate: Sendable, Hashable {
+  /// What follows the warm-up.
+  public enum Shape: String, Sendable, CaseIterable {
+    /// The highest rate to the end.
+    case constant
+    /// Down to a share of the highest rate at the last step.
+    case cosine
+  }
+
+  /// The highest rate.
+  public var highest: Double
+  /// Steps of warm-up.
+  public var warmup: Int
+  /// What follows.
+  public var shape: Shape
+  /// The share of the highest rate that the cosine ends at.
+  public var lowestShare: Double
+
+  /// A schedule.
+  public init(
+    highest: Double, warmup: Int, shape: Shape = .constant, lowestShare: Double = 0
+  ) {
+    self.highest = highest
+    self.warmup = warmup
+    self.shape = shape
+    self.lowestShare = lowestShare
+  }
+
+  /// The rate of a step, counted from 0, of a run of `steps` steps.
+  public func rate(step: Int, of steps: Int) -> Double {
+    if step < warmup { return highest * Double(step + 1) / Double(warmup) }
+    guard shape == .cosine else { return highest }
+    let progress = Double(step - warmup) / Double(max(1, steps - warmup))
+    let lowest = highest * lowestShare
+    return lowest + 0.5 * (highest - lowest) * (1 + cos(.pi * min(1, progress)))
+  }
+}
