@@ -95,7 +95,8 @@ targets += cModules.map { name in
     name: name,
     cSettings: [.unsafeFlags(["-O3", "-fno-math-errno"])],
     cxxSettings: [.unsafeFlags(["-fexceptions"])],
-    linkerSettings: name == "CSentencePiece" ? [.linkedLibrary("sentencepiece")] : [])
+    linkerSettings: name == "CSentencePiece"
+      ? [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")] : [])
 }
 targets += modules.map {
   .target(name: $0.name, dependencies: $0.needs, swiftSettings: swiftSettings)
