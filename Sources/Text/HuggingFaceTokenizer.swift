@@ -1,11 +1,11 @@
-internal import Base
+public import Base
 
 /// The tokenizer of a Hugging Face `tokenizer.json`, with a Unigram or BPE model.
 public final class HuggingFaceTokenizer: Tokenizer {
   /// The number of different tokens, added ones included.
   public let size: Int
   /// SHA-256 of the file.
-  public let digest: String
+  public let digest: SHA256Digest
 
   private let normalizer: TextNormalizer?
   private let preTokenizer: PreTokenizer?
@@ -37,7 +37,7 @@ public final class HuggingFaceTokenizer: Tokenizer {
     preTokenizer = try PreTokenizer.parsed(json["pre_tokenizer"])
     decoder = try TokenDecoder.parsed(json["decoder"])
     model = try TokenModel.parsed(json["model"])
-    digest = SHA256Digest(of: bytes).description
+    digest = SHA256Digest(of: bytes)
 
     let vocabulary = model.vocabulary
     let added = try Self.addedTokens(root, vocabulary: vocabulary, entryCount: model.entryCount)

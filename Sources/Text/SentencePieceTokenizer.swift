@@ -1,4 +1,4 @@
-internal import Base
+public import Base
 internal import CSentencePiece
 
 /// The SentencePiece tokenizer of a `.model` file.
@@ -9,7 +9,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
   /// The number of pieces.
   public let size: Int
   /// SHA-256 of the file.
-  public let digest: String
+  public let digest: SHA256Digest
 
   /// Loads the bytes of a file.
   ///
@@ -23,7 +23,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     guard let loaded else { throw Failure.damagedTokenizer(message.text) }
     processor = loaded
     size = Int(csp_piece_count(loaded))
-    digest = SHA256Digest(of: bytes).description
+    digest = SHA256Digest(of: bytes)
     unigram = SentencePieceUnigram(model)
     guard size == model.pieces.count else {
       throw Failure.damagedTokenizer("the number of pieces is unclear")

@@ -1,9 +1,11 @@
+public import Base
+
 /// Text to ids of a flat vocabulary and back. No special tokens are added.
 public protocol Tokenizer: Sendable {
   /// The size of the vocabulary, which a model's configuration must name.
   var size: Int { get }
-  /// SHA-256 of what the tokenizer was made from, in hexadecimal: for provenance.
-  var digest: String { get }
+  /// SHA-256 of the file that the tokenizer was made from: for provenance.
+  var digest: SHA256Digest { get }
   /// The ids of a text; an empty text has none.
   func encode(_ text: String) throws -> [Int32]
   /// The text of ids.
