@@ -46,7 +46,7 @@ private struct Fixture {
 }
 
 extension JSON {
-  fileprivate var ids: [Int32]? { array?.compactMap { $0.integer.map(Int32.init) } }
+  var ids: [Int32]? { array?.compactMap { $0.integer.map(Int32.init) } }
 }
 
 @Test func sizesAndMarksAreTheOfficialOnes() throws {
