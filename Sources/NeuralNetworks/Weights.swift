@@ -1,4 +1,4 @@
-public import Base
+import Base
 public import Safetensors
 public import Tensors
 
@@ -8,7 +8,7 @@ public import Tensors
 /// for is found by ``unused()``. The same value serves inference (tensors of a file) and training
 /// (variables on a tape).
 public struct Weights: Sendable {
-  private let lookUp: @Sendable (String) throws -> Tensor?
+  private let lookUp: @Sendable (_ key: String, _ shape: [Int]) throws -> Tensor?
   private let names: [String]
   private let taken: Locked<Set<String>>
   /// What the tensors belong to, for messages: a file.
@@ -20,12 +20,18 @@ public struct Weights: Sendable {
   public init(_ tensors: [String: Tensor], subject: String) {
     self.init(
       names: tensors.keys.sorted(), subject: subject, taken: Locked([]), prefix: "",
-      lookUp: { tensors[$0] })
+      lookUp: { key, _ in tensors[key] })
+  }
+
+  /// Tensors made when a layer asks for them: how a new model gets its start values from the same
+  /// code that reads a file.
+  public init(creating make: @escaping @Sendable (_ key: String, _ shape: [Int]) -> Tensor) {
+    self.init(names: [], subject: "new model", taken: Locked([]), prefix: "", lookUp: make)
   }
 
   private init(
     names: [String], subject: String, taken: Locked<Set<String>>, prefix: String,
-    lookUp: @escaping @Sendable (String) throws -> Tensor?
+    lookUp: @escaping @Sendable (String, [Int]) throws -> Tensor?
   ) {
     self.names = names
     self.subject = subject
@@ -51,12 +57,22 @@ public struct Weights: Sendable {
   /// - Throws: `configuration` when it is missing or has another shape.
   public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
     let key = prefix + name
-    guard let tensor = try lookUp(key) else { throw Failure.missingTensor(key, in: subject) }
+    guard let tensor = try lookUp(key, shape) else { throw Failure.missingTensor(key, in: subject) }
     guard tensor.shape == shape else {
       throw Failure.misshapenTensor(key, in: subject, expected: shape, found: tensor.shape)
     }
     taken.withLock { _ = $0.insert(key) }
     return tensor
+  }
+
+  /// All tensors under the prefix, by their names without it, in order.
+  public func all() throws -> [(name: String, tensor: Tensor)] {
+    try names.filter { $0.hasPrefix(prefix) }.map { key in
+      guard let tensor = try lookUp(key, []) else {
+        throw Failure.missingTensor(key, in: subject)
+      }
+      return (String(key.dropFirst(prefix.count)), tensor)
+    }
   }
 
   /// The tensors under the prefix that nobody asked for.

@@ -1,0 +1,46 @@
+import Glibc
+
+/// Whether there is a file or directory of this name.
+public func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+/// Whether there is a directory of this name.
+public func isDirectory(_ path: String) -> Bool {
+  var information = stat()
+  return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+}
+
+/// Creates a directory and those above it where they are missing.
+public func createDirectory(_ path: String) throws {
+  guard !isDirectory(path) else { return }
+  if let cut = path.lastIndex(of: "/"), cut != path.startIndex {
+    try createDirectory(String(path[..<cut]))
+  }
+  guard path.isEmpty || mkdir(path, 0o777) == 0 || errno == EEXIST else {
+    throw Failure.systemCall("create the directory", path, writing: true, code: errno)
+  }
+}
+
+/// The content of a file that is read whole: configurations, tokenizers.
+///
+/// - Throws: `noInput` when it cannot be opened; `badInput` when it is larger than `limit` bytes.
+public func readFile(_ path: String, limit: Int = 256 << 20) throws -> [UInt8] {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw Failure.systemCall("open", path, code: errno) }
+  defer { close(descriptor) }
+  var content: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 1 << 16)
+  while true {
+    let count = read(descriptor, &buffer, buffer.count)
+    if count < 0 {
+      if errno == EINTR { continue }
+      throw Failure.systemCall("read", path, code: errno)
+    }
+    if count == 0 { return content }
+    content += buffer[..<count]
+    guard content.count <= limit else {
+      throw Failure(
+        .badInput, subject: path, problem: "larger than \(limit >> 20) MiB",
+        remedy: "check that this is the right file")
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import Audio
+import Base
+import Glibc
+import Mimi
+import ModelInterface
+import NeuralNetworks
+import Tensors
+import Text
+
+/// Pocket TTS as a synthesizer.
+struct Generator: Synthesizer {
+  let flowLM: FlowLM
+  let mimi: Mimi
+  let tokenizer: any Tokenizer
+  /// False when the file ships without the codec's encoder: then a recording cannot be a voice.
+  let clonesVoices: Bool
+  let path: String
+
+  private var configuration: Configuration { flowLM.configuration }
+  var sampleRate: Int { mimi.sampleRate }
+
+  // MARK: Voices
+
+  func voice(of samples: [Float]) throws -> any Voice {
+    guard clonesVoices else {
+      throw Failure.configuration(
+        path, "these weights have no voice encoder",
+        "use the weights with voice cloning, or an exported voice")
+    }
+    guard !samples.isEmpty else {
+      throw Failure(
+        .badInput, problem: "the voice recording is empty", remedy: "give some seconds of speech")
+    }
+    return voice(latents: encodeVoice(endOnPause(samples)))
+  }
+
+  /// The codec's latents of a prompt: `[frames, voice channels]`.
+  func encodeVoice(_ samples: [Float]) -> Tensor {
+    var encoder = mimi.makeEncoder()
+    return concatenateRows([encoder.encode(samples), encoder.finish()])
+  }
+
+  func voice(latents: Tensor?) -> VoiceState {
+    var state = transformer.initialState()
+    let rows = [flowLM.bosBeforeVoice, latents.map { flowLM.embed(voice: $0) }].compactMap(\.self)
+    if !rows.isEmpty {
+      _ = transformer(concatenateRows(rows), state: &state, phase: .prefix)
+    }
+    return VoiceState(state: state)
+  }
+
+  func voice(file: String) throws -> any Voice {
+    try VoiceState(path: file, backbone: configuration.backbone)
+  }
+
+  func defaultVoice() throws -> any Voice { voice(latents: nil) }
+
+  private var transformer: Transformer { flowLM.transformer }
+
+  // MARK: Speech
+
+  func speak(
+    _ text: String, voice: any Voice, options: GenerationOptions, name: String,
+    onAudio: ([Float]) throws -> Void
+  ) throws -> GenerationSummary {
+    guard let voice = voice as? VoiceState else {
+      throw Failure(.internalFault, problem: "the voice belongs to another kind of model")
+    }
+    var summary = GenerationSummary()
+    let rules = configuration.textOptions
+    let pieces = try splitSentences(
+      text, tokenizer: tokenizer, options: rules, maxTokens: options.maxTokens)
+    for (index, piece) in pieces.enumerated() {
+      let (prepared, guess) = try prepareText(piece, options: rules)
+      let tokens = try tokenizer.encode(prepared)
+      var noise = Noise(options, configuration, name: "\(name)/\(index)")
+      var decoder = mimi.makeDecoder()
+      var position = 0
+      let ended = try generate(
+        tokens, voice: voice, options: options, frameGuess: guess, noise: &noise
+      ) { latent in
+        var samples = decoder.decode(flowLM.denormalize(latent))
+        Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
+        position += samples.count
+        summary.frames += 1
+        try onAudio(samples)
+      }
+      summary.pieces += 1
+      if !ended { summary.endlessPieces += 1 }
+    }
+    return summary
+  }
+
+  /// Generates the latents of one piece of text.
+  ///
+  /// - Parameter onLatent: gets each latent `[1, channels]`, normalised.
+  /// - Returns: whether the end of speech was reached before the limit of frames.
+  func generate(
+    _ tokens: [Int32], voice: VoiceState, options: GenerationOptions, frameGuess: Int,
+    noise: inout Noise, onLatent: (Tensor) throws -> Void
+  ) throws -> Bool {
+    var state = voice.state
+    if !tokens.isEmpty {
+      _ = transformer(flowLM.embed(tokens: tokens), state: &state, phase: .prefix)
+    }
+    let limit =
+      options.maxFrames
+      ?? Policy.frameLimit(tokens: tokens.count, frameRate: mimi.frameRate)
+    var end = Policy.EndOfSpeech(
+      threshold: options.endOfSpeechThreshold ?? Float(configuration.defaultEOSThreshold),
+      framesAfterEnd: Policy.framesAfterEnd(
+        requested: options.framesAfterEnd, recommended: configuration.recommendedFramesAfterEOS,
+        guess: frameGuess))
+    let times = flowLM.head.stepTimes(options.decodeSteps)
+    var input = flowLM.bos.reshaped([1, configuration.latentWidth])
+    for step in 0..<limit {
+      let x = transformer(
+        flowLM.embed(latents: input, phase: .step), state: &state, phase: .step)
+      let hidden = flowLM.hidden(x, phase: .step)
+      let logit = flowLM.endOfSpeechLogits(hidden, phase: .step).scalar
+      let latent = flowLM.head.sample(
+        hidden, noise: noise.next(), times: times, phase: .step)
+      if end.stops(atStep: step, logit: logit) { return true }
+      try onLatent(latent)
+      input = latent
+    }
+    return end.endStep != nil
+  }
+}
+
+/// The noise of one piece of text: normal with variance `temperature`, or that law cut at absolute
+/// bounds.
+struct Noise {
+  private var random: RandomNumbers
+  private let deviation: Float
+  private let clamp: Float?
+  private let channels: Int
+
+  init(_ options: GenerationOptions, _ configuration: Configuration, name: String) {
+    random = RandomNumbers(seed: options.seed, name: name)
+    deviation = (options.temperature ?? Float(configuration.defaultTemperature)).squareRoot()
+    clamp = options.noiseClamp
+    channels = configuration.latentWidth
+  }
+
+  /// The noise of the next frame: `[1, channels]`.
+  mutating func next() -> Tensor {
+    guard deviation > 0 else { return .zeros([1, channels]) }
+    let values = (0..<channels).map { _ -> Float in
+      guard let clamp else { return random.normal() * deviation }
+      while true {
+        let value = random.normal() * deviation
+        if abs(value) <= clamp { return value }
+        // Into a narrow interval few normal draws fall: there draw flat and thin out.
+        if clamp < deviation / 4 {
+          let flat = (2 * random.uniform() - 1) * clamp
+          if random.uniform() < expf(-flat * flat / (2 * deviation * deviation)) { return flat }
+        }
+      }
+    }
+    return Tensor(values, shape: [1, channels])
+  }
+}

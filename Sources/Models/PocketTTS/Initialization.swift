@@ -1,0 +1,130 @@
+import Base
+import Foundation
+import Mimi
+import ModelInterface
+import NeuralNetworks
+import Tensors
+import Text
+
+/// Start values of a new model, by name and shape. The language model begins as the official trainer
+/// begins it. The codec is at unit gain, so that its latents vary with the sound although it never
+/// learned anything.
+struct InitialWeights: Sendable {
+  private let seed: UInt64
+  private let configuration: Configuration
+  private let made = Locked<[String: Tensor]>([:])
+
+  init(seed: UInt64, configuration: Configuration) {
+    self.seed = seed
+    self.configuration = configuration
+  }
+
+  /// All tensors of the model, under their official names.
+  func all() throws -> [String: Tensor] {
+    let weights = Weights(creating: { name, shape in
+      let tensor = make(name, shape)
+      made.withLock { $0[name] = tensor }
+      return tensor
+    })
+    _ = try FlowLM(weights["flow_lm"], configuration)
+    _ = try Mimi(weights["mimi"], configuration.codec)
+    return made.withLock { $0 }
+  }
+
+  private func make(_ name: String, _ shape: [Int]) -> Tensor {
+    var random = RandomNumbers(seed: seed, name: name)
+    let fanIn = shape.dropFirst().reduce(1, *)
+    func normal(_ deviation: Float) -> Tensor {
+      let numbers = random.normal(shape.reduce(1, *))
+      return Tensor(numbers.map { $0 * deviation }, shape: shape)
+    }
+    func uniform(_ bound: Float) -> Tensor {
+      Tensor(
+        (0..<shape.reduce(1, *)).map { _ in (2 * random.uniform() - 1) * bound }, shape: shape)
+    }
+    func constant(_ value: Float) -> Tensor { Tensor(repeating: value, shape: shape) }
+    if name.hasSuffix(".freqs") {
+      return Tensor(
+        (0..<shape[0]).map { Float(exp(-log(10000) * Double($0) / Double(shape[0]))) })
+    }
+    if name.contains("norm") || name.hasSuffix(".alpha") || name.contains(".in_ln.") {
+      return constant(name.hasSuffix(".bias") ? 0 : 1)
+    }
+    if name.hasPrefix("mimi.") { return codec(name, shape, constant, normal) }
+    switch name {
+    case "flow_lm.emb_mean": return constant(0)
+    case "flow_lm.emb_std": return constant(1)
+    case "flow_lm.bos_emb", "flow_lm.bos_before_voice": return normal(1)
+    case "flow_lm.speaker_proj_weight": return normal(1 / Float(shape[1]).squareRoot())
+    case "flow_lm.out_eos.weight", "flow_lm.out_eos.bias":
+      return uniform(1 / Float(configuration.conditionWidth).squareRoot())
+    case _ where name.contains("adaLN_modulation") || name.contains("final_layer.linear"):
+      return constant(0)
+    case _ where name.hasSuffix(".bias"): return constant(0)
+    case _ where name.contains("time_embed"): return normal(0.02)
+    case _ where name.hasPrefix("flow_lm.flow_net."):
+      // Xavier's uniform law.
+      return uniform((6 / Float(shape[0] + shape[1])).squareRoot())
+    default:
+      // Normal, cut at three deviations.
+      let deviation = 1 / Float(fanIn).squareRoot()
+      return Tensor(
+        (0..<shape.reduce(1, *)).map { _ in
+          var value = random.normal()
+          while abs(value) > 3 { value = random.normal() }
+          return value * deviation
+        }, shape: shape)
+    }
+  }
+
+  private func codec(
+    _ name: String, _ shape: [Int], _ constant: (Float) -> Tensor, _ normal: (Float) -> Tensor
+  ) -> Tensor {
+    if name.hasSuffix(".scale") { return constant(0.5) }
+    if name.hasSuffix(".bias") { return constant(0) }
+    if name.contains("upsample") { return normal(0.7) }
+    let fanIn: Int =
+      name.contains("convtr") ? 2 * shape[0] : shape.dropFirst().reduce(1, *)
+    // ELU halves the power of what passes: √2 keeps it. Speech is quiet, so the first layer
+    // raises it; the last one brings it back.
+    let gain: Float =
+      name.hasPrefix("mimi.encoder.model.0.")
+      ? 8 : name.contains("block.3") ? 0.7 : name.contains("transformer") ? 1 : 1.414
+    let last = configuration.codec.decoder
+    let isOutput =
+      name.hasPrefix("mimi.decoder.model.") && shape.first == last.channels && shape.count == 3
+    return normal((isOutput ? 0.1 : gain) / Float(fanIn).squareRoot())
+  }
+}
+
+/// Writes a model directory with random weights.
+func initializeModel(_ request: ModelInitialization) throws {
+  let source: PocketTTSModel
+  do { source = try PocketTTSModel(path: request.configuration) } catch let failure as Failure
+  where failure.kind == .noInput {
+    throw Failure(
+      .noInput, subject: request.configuration,
+      problem: "neither a file nor the name of a configuration",
+      remedy: "use one of " + KnownConfigurations.names.joined(separator: ", "))
+  }
+  var configuration = source.configuration
+  let path = try request.tokenizer ?? source.tokenizerPath()
+  // The kind follows the file that is given.
+  if request.tokenizer != nil {
+    configuration.flowLM.lookupTable.tokenizer =
+      path.hasSuffix(".json") ? "tokenizers" : "sentencepiece"
+  }
+  let tokenizer = try loadTokenizer(path: path)
+  guard tokenizer.size == configuration.flowLM.lookupTable.nBins else {
+    throw Failure.tokenizerSize(
+      tokenizer.size, expected: configuration.flowLM.lookupTable.nBins, file: path)
+  }
+  guard !fileExists(request.directory + "/model.safetensors") else {
+    throw Failure(
+      .cannotCreate, subject: request.directory, problem: "there is a model already",
+      remedy: "choose another directory or remove it first")
+  }
+  let tensors = try InitialWeights(seed: request.seed, configuration: configuration).all()
+  try writeModelDirectory(
+    request.directory, configuration: configuration, tokenizer: path, tensors: tensors)
+}

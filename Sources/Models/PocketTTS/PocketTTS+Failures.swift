@@ -1,0 +1,20 @@
+import Base
+
+extension Failure {
+  static func configuration(_ file: String, _ problem: String, _ remedy: String) -> Failure {
+    Failure(.configuration, subject: file, problem: problem, remedy: remedy)
+  }
+
+  static func missingFile(_ path: String, namedBy file: String) -> Failure {
+    Failure(
+      .noInput, subject: file, problem: "it names '\(path)', which is not there",
+      remedy: "put the file beside the configuration")
+  }
+
+  static func tokenizerSize(_ found: Int, expected: Int, file: String) -> Failure {
+    Failure(
+      .configuration, subject: file,
+      problem: "the tokenizer has \(found) pieces, the configuration's n_bins is \(expected)",
+      remedy: "use the tokenizer that belongs to the model")
+  }
+}

@@ -1,0 +1,196 @@
+import Base
+import Foundation
+import Mimi
+import ModelInterface
+import NeuralNetworks
+import Safetensors
+import Tensors
+import Text
+
+/// An opened Pocket TTS model directory, YAML file or known configuration.
+struct PocketTTSModel: Model {
+  let path: String
+  let configuration: Configuration
+  let files: WeightFiles
+
+  /// Reads the configuration of a directory, a YAML file or a known name.
+  init(path: String) throws {
+    self.path = path
+    let file: String
+    if isDirectory(path) {
+      file = path + "/config.yaml"
+    } else if fileExists(path) {
+      file = path
+    } else if let known = KnownConfigurations.named(path) {
+      configuration = known
+      files = WeightFiles(configuration: known, file: path, folder: ".")
+      return
+    } else {
+      throw Failure.missingFile(path, namedBy: path)
+    }
+    configuration = try Configuration(yaml: String(decoding: readFile(file), as: UTF8.self), file: file)
+    let cut = file.lastIndex(of: "/")
+    files = WeightFiles(
+      configuration: configuration, file: file,
+      folder: cut.map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? ".")
+  }
+
+  /// Whether a path is such a model: a directory with `config.yaml`, a YAML file, a known name.
+  static func recognizes(_ path: String) -> Bool {
+    isDirectory(path)
+      ? fileExists(path + "/config.yaml")
+      : path.hasSuffix(".yaml") || path.hasSuffix(".yml")
+        || KnownConfigurations.names.contains(path)
+  }
+
+  // MARK: Parts
+
+  /// The tokenizer's file.
+  func tokenizerPath() throws -> String {
+    try files.resolve(configuration.flowLM.lookupTable.tokenizerPath)
+  }
+
+  func tokenizer() throws -> any Tokenizer {
+    let path = try tokenizerPath()
+    let table = configuration.flowLM.lookupTable
+    let tokenizer = try loadTokenizer(
+      path: path, kind: TokenizerKind(configured: table.tokenizer, path: path))
+    guard tokenizer.size == table.nBins else {
+      throw Failure.tokenizerSize(tokenizer.size, expected: table.nBins, file: path)
+    }
+    return tokenizer
+  }
+
+  func tokenizerDigest() throws -> SHA256Digest {
+    SHA256Digest(of: try readFile(try tokenizerPath()))
+  }
+
+  private func mimi() throws -> Mimi {
+    let weights = try files.mimi()
+    let mimi = try Mimi(weights, configuration.codec)
+    try weights.requireAllUsed()
+    return mimi
+  }
+
+  private func flowLM() throws -> FlowLM {
+    let weights = try files.flowLM()
+    let flowLM = try FlowLM(weights, configuration)
+    try weights.requireAllUsed()
+    return flowLM
+  }
+
+  func codec() throws -> any AudioCodec {
+    guard try hasVoiceEncoder() else {
+      throw Failure.configuration(
+        path, "its codec's encoder is all zeros: these weights cannot encode",
+        "use the weights with voice cloning")
+    }
+    return try mimi()
+  }
+
+  /// Weights without voice cloning ship an encoder of zeros.
+  private func hasVoiceEncoder() throws -> Bool {
+    let weights = try files.mimi()
+    let sizes = configuration.codec.encoder
+    return try weights["encoder"]["model"][0]["conv"]
+      .tensor("weight", [sizes.filters, sizes.channels, sizes.kernelSize]).sumOfSquares > 0
+  }
+
+  func synthesizer() throws -> any Synthesizer {
+    Generator(
+      flowLM: try flowLM(), mimi: try mimi(), tokenizer: try tokenizer(),
+      clonesVoices: try hasVoiceEncoder(), path: path)
+  }
+
+  func trainable() throws -> any Trainable { try PocketTTSTrainable(model: self) }
+
+  // MARK: Digests
+
+  private func digest(_ weights: Weights, where isWanted: (String) -> Bool) throws -> SHA256Digest {
+    ModelInterface.digest(
+      of: try weights.all().filter { isWanted($0.name) })
+  }
+
+  func encoderDigest() throws -> SHA256Digest {
+    try digest(try files.mimi()) { name in
+      ["encoder.", "encoder_transformer.", "downsample."].contains { name.hasPrefix($0) }
+    }
+  }
+
+  func decoderDigest() throws -> SHA256Digest {
+    try digest(try files.mimi()) { name in
+      ["decoder.", "decoder_transformer.", "upsample.", "quantizer."].contains {
+        name.hasPrefix($0)
+      }
+    }
+  }
+
+  func synthesizerDigest() throws -> SHA256Digest {
+    var hasher = SHA256Hasher()
+    hasher.update(try digest(try files.flowLM()) { _ in true }.bytes)
+    hasher.update(try digest(try files.mimi()) { _ in true }.bytes)
+    hasher.update(try tokenizerDigest().bytes)
+    return hasher.finish()
+  }
+
+  // MARK: Facts and files
+
+  func facts() throws -> [(name: String, value: String)] {
+    let lm = configuration.flowLM
+    let backbone = configuration.backbone
+    func millions(_ weights: Weights) throws -> String {
+      let count = try weights.all().reduce(0) { $0 + $1.tensor.count }
+      return String(format: "%.2f M", Double(count) / 1e6)
+    }
+    return [
+      ("model", "Pocket TTS"),
+      ("flow", lm.flow.type.rawValue),
+      ("backbone", "\(backbone.layers) layers of \(backbone.width)"),
+      (
+        "attention",
+        "\(backbone.attention.heads) heads of \(backbone.attention.headSize), "
+          + "\(backbone.attention.keyValueHeads) for keys"
+      ),
+      ("flow head", "\(lm.flow.depth) blocks of \(lm.flow.dim)"),
+      ("vocabulary", String(lm.lookupTable.nBins)),
+      ("sample rate", "\(configuration.mimi.sampleRate) Hz"),
+      ("frame rate", "\(configuration.mimi.frameRate) Hz"),
+      ("language model parameters", try millions(try files.flowLM())),
+      ("codec parameters", try millions(try files.mimi())),
+      ("voice encoder", try hasVoiceEncoder() ? "yes" : "no"),
+      ("encoder digest", try encoderDigest().description),
+      ("tokenizer digest", try tokenizerDigest().description),
+    ]
+  }
+
+  func write(to directory: String) throws {
+    // Both parts are built once, so that what is written is known to load.
+    _ = (try flowLM(), try mimi(), try tokenizer())
+    var tensors: [String: Tensor] = [:]
+    for (name, tensor) in try files.flowLM().all() { tensors["flow_lm." + name] = tensor }
+    for (name, tensor) in try files.mimi().all() { tensors["mimi." + name] = tensor }
+    try writeModelDirectory(
+      directory, configuration: configuration, tokenizer: try tokenizerPath(), tensors: tensors)
+  }
+}
+
+/// Writes a model directory: tokenizer, configuration, and last the weights. Paths in the
+/// configuration name the files beside it.
+func writeModelDirectory(
+  _ directory: String, configuration: Configuration, tokenizer: String, tensors: [String: Tensor]
+) throws {
+  try createDirectory(directory)
+  let name = tokenizer.hasSuffix(".json") ? "tokenizer.json" : "tokenizer.model"
+  var configuration = configuration
+  configuration.weightsPath = "model.safetensors"
+  configuration.weightsPathWithoutVoiceCloning = nil
+  configuration.flowLM.weightsPath = nil
+  configuration.mimi.weightsPath = nil
+  configuration.flowLM.lookupTable.tokenizerPath = name
+  let bytes = try readFile(tokenizer)
+  try AtomicFile.write(bytes, to: directory + "/" + name)
+  try AtomicFile.write(configuration.yaml, to: directory + "/config.yaml")
+  try writeSafetensors(
+    tensors.mapValues { ArrayData($0.values, shape: $0.shape) }, metadata: [:],
+    to: directory + "/model.safetensors")
+}

@@ -1,0 +1,142 @@
+import Base
+import ModelInterface
+import NeuralNetworks
+import Tensors
+import Text
+
+/// Pocket TTS as something that learns: the language model; the codec stays as it is.
+struct PocketTTSTrainable: Trainable {
+  private let configuration: Configuration
+  private let model: PocketTTSModel
+  let parameters: [String: Tensor]
+  let buffers: [String: Tensor]
+  /// Stored tables that neither train nor change: the frequencies of the time embeddings.
+  private let tables: [String: Tensor]
+  let tokenizer: any Tokenizer
+  let codecDigest: SHA256Digest
+  /// Whether each row learns its end; the official trainer leaves out the longest of a batch.
+  var teachesEveryEnd = true
+
+  init(model: PocketTTSModel) throws {
+    self.model = model
+    configuration = model.configuration
+    guard [.lsd, .flowMatching].contains(configuration.flowLM.flow.type) else {
+      throw Failure.configuration(
+        model.path,
+        "a head of type '\(configuration.flowLM.flow.type.rawValue)' cannot be trained here yet",
+        "train a model with flow.type lsd or flow_matching")
+    }
+    guard configuration.voiceWidth == configuration.latentWidth else {
+      throw Failure.configuration(
+        model.path,
+        "its encoder's latents are not what its language model generates, so it cannot learn from them",
+        "train a model with inner_dim \(configuration.latentWidth)")
+    }
+    let weights = try model.files.flowLM()
+    _ = try FlowLM(weights, configuration)
+    try weights.requireAllUsed()
+    var parameters: [String: Tensor] = [:]
+    var buffers: [String: Tensor] = [:]
+    var tables: [String: Tensor] = [:]
+    for (name, tensor) in try weights.all() {
+      switch name {
+      case "emb_mean", "emb_std": buffers["flow_lm." + name] = tensor
+      case _ where name.hasSuffix(".freqs"): tables["flow_lm." + name] = tensor
+      default: parameters["flow_lm." + name] = tensor
+      }
+    }
+    if configuration.flowLM.flow.type == .lsd {
+      for (name, tensor) in PrecisionNet.initial { parameters["flow.w_s_t." + name] = tensor }
+    }
+    self.parameters = parameters
+    self.buffers = buffers
+    self.tables = tables
+    tokenizer = try model.tokenizer()
+    codecDigest = try model.encoderDigest()
+  }
+
+  var latentWidth: Int { configuration.latentWidth }
+  var voiceWidth: Int { configuration.voiceWidth }
+  var frameRate: Double { configuration.mimi.frameRate }
+
+  /// Rows of tokens that never occur would shrink to nothing.
+  func decays(_ name: String) -> Bool { name != "flow_lm.conditioner.embed.weight" }
+
+  func loss(
+    of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
+    options: LossOptions, isEvaluation: Bool, random: inout RandomNumbers
+  ) throws -> LossReport {
+    func keeps(_ dropout: Float) -> [Bool] {
+      batch.map { _ in
+        let draw = random.uniform()
+        return isEvaluation || draw >= dropout
+      }
+    }
+    let keepsText = keeps(options.textDropout)
+    let keepsVoice = keeps(options.voiceDropout)
+    let distills = random.uniform() < options.distillationProbability
+    let rows = options.multiplier * batch.reduce(0) { $0 + $1.latents.rows }
+    let flow = FlowDraws(rows: rows, channels: latentWidth, random: &random)
+    let draws = TrainingDraws(
+      keepsVoice: keepsVoice, keepsText: keepsText, distills: distills, flow: flow,
+      time: Tensor((0..<rows).map { _ in random.uniform() }, shape: [rows, 1]))
+    return try loss(
+      of: batch, parameters: parameters, buffers: buffers, options: options,
+      isEvaluation: isEvaluation, draws: draws)
+  }
+
+  /// The loss for given draws.
+  func loss(
+    of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
+    options: LossOptions, isEvaluation: Bool, draws: TrainingDraws
+  ) throws -> LossReport {
+    let all = parameters.merging(buffers) { $1 }.merging(tables) { $1 }
+    let weights = Weights(all, subject: model.path)
+    let constants = Weights(all.mapValues { $0.detached() }, subject: model.path)
+    let flowLM = try FlowLM(weights["flow_lm"], configuration)
+    let frozen = try FlowHead(constants["flow_lm"]["flow_net"], configuration)
+    let precision =
+      configuration.flowLM.flow.type == .lsd
+      ? try PrecisionNet(weights["flow"]["w_s_t"]) : nil
+    return flowLM.loss(
+      of: batch, options: options, isEvaluation: isEvaluation, draws: draws, frozen: frozen,
+      precision: precision, teachesEveryEnd: teachesEveryEnd)
+  }
+
+  func buffers(
+    _ buffers: [String: Tensor], movedTowards batch: [TrainingExample], decay: Float
+  ) -> [String: Tensor] {
+    let frames = batch.map(\.latents)
+    let count = frames.reduce(0) { $0 + $1.rows }
+    guard count > 1 else { return buffers }
+    var sums = [Double](repeating: 0, count: latentWidth)
+    var squares = sums
+    func visit(_ body: (Int, Double) -> Void) {
+      for part in frames {
+        part.withValues { values in
+          for (index, value) in values.enumerated() { body(index % latentWidth, Double(value)) }
+        }
+      }
+    }
+    visit { sums[$0] += $1 }
+    let means = sums.map { $0 / Double(count) }
+    visit { squares[$0] += ($1 - means[$0]) * ($1 - means[$0]) }
+    let batch = self.buffers(
+      mean: means.map { Float($0) },
+      deviation: squares.map { Float(($0 / Double(count - 1)).squareRoot()) })
+    return buffers.merging(batch) { old, new in old * decay + new * (1 - decay) }
+  }
+
+  func buffers(mean: [Float], deviation: [Float]) -> [String: Tensor] {
+    ["flow_lm.emb_mean": Tensor(mean), "flow_lm.emb_std": Tensor(deviation)]
+  }
+
+  func write(parameters: [String: Tensor], buffers: [String: Tensor], to directory: String) throws {
+    var tensors = tables.merging(buffers) { $1 }
+    for (name, tensor) in parameters where name.hasPrefix("flow_lm.") { tensors[name] = tensor }
+    for (name, tensor) in try model.files.mimi().all() { tensors["mimi." + name] = tensor }
+    try writeModelDirectory(
+      directory, configuration: configuration, tokenizer: try model.tokenizerPath(),
+      tensors: tensors)
+  }
+}

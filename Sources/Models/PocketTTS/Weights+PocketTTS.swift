@@ -1,0 +1,146 @@
+import Base
+import NeuralNetworks
+import Safetensors
+import Tensors
+
+/// The tensors of a model under the official names, whatever files they came in.
+struct WeightFiles: Sendable {
+  let configuration: Configuration
+  /// The configuration file, for messages.
+  let file: String
+  /// Where relative paths start.
+  let folder: String
+
+  /// Finds a file that the configuration names: `hf://…` and URLs by their last component beside the
+  /// configuration; others there first, then from the working directory, as the official package
+  /// does.
+  func resolve(_ path: String) throws -> String {
+    let isRemote = ["hf://", "http://", "https://"].contains { path.hasPrefix($0) }
+    var candidates: [String] = []
+    if isRemote {
+      let bare = path.split(separator: "@").first.map(String.init) ?? path
+      candidates = [folder + "/" + (bare.split(separator: "/").last.map(String.init) ?? bare)]
+    } else if path.hasPrefix("/") {
+      candidates = [path]
+    } else {
+      candidates = [folder + "/" + path, path]
+    }
+    guard let found = candidates.first(where: fileExists) else {
+      throw Failure.missingFile(path, namedBy: file)
+    }
+    return found
+  }
+
+  /// The language model's tensors without the `flow_lm.` prefix.
+  func flowLM() throws -> Weights {
+    if let path = configuration.flowLM.weightsPath {
+      let path = try resolve(path)
+      return Weights(try Self.legacyFlowLM(SafetensorsFile(path: path)), subject: path)
+    }
+    return try bundle("flow_lm.")
+  }
+
+  /// The codec's tensors without the `mimi.` prefix.
+  func mimi() throws -> Weights {
+    if let path = configuration.mimi.weightsPath {
+      let path = try resolve(path)
+      return Weights(try Self.legacyMimi(SafetensorsFile(path: path)), subject: path)
+    }
+    return try bundle("mimi.")
+  }
+
+  /// The path of the whole-model file.
+  func bundlePath() throws -> String {
+    guard let named = configuration.weightsPath else {
+      throw Failure.configuration(
+        file, "it names no weights", "add 'weights_path: model.safetensors'")
+    }
+    // The file without voice cloning stands in where the other was not fetched.
+    if let path = try? resolve(named) { return path }
+    if let open = configuration.weightsPathWithoutVoiceCloning, let path = try? resolve(open) {
+      return path
+    }
+    return try resolve(named)
+  }
+
+  private func bundle(_ prefix: String) throws -> Weights {
+    let path = try bundlePath()
+    let file = try SafetensorsFile(path: path)
+    let known = ["flow_lm.", "mimi."]
+    if let stranger = file.names.first(where: { name in !known.contains { name.hasPrefix($0) } }) {
+      throw Failure.configuration(
+        path, "tensor '\(stranger)' is neither under 'flow_lm.' nor under 'mimi.'",
+        "convert the file with tts-model convert, or name it as a separate file")
+    }
+    var tensors: [String: Tensor] = [:]
+    for name in file.names where name.hasPrefix(prefix) {
+      tensors[String(name.dropFirst(prefix.count))] = try Tensor(file: file, name: name)
+    }
+    return Weights(tensors, subject: path)
+  }
+
+  // MARK: Older separate files
+
+  /// The older FlowLM file: other names, and tensors of the training that inference drops.
+  static func legacyFlowLM(_ file: SafetensorsFile) throws -> [String: Tensor] {
+    let conditions = "condition_provider.conditioners."
+    let dropped = [
+      conditions + "transcript_in_segment.learnt_padding",
+      conditions + "speaker_wavs.learnt_padding", "num_ema_updates",
+    ]
+    let renamed = [
+      conditions + "transcript_in_segment.embed.weight": "conditioner.embed.weight",
+      conditions + "speaker_wavs.output_proj.weight": "speaker_proj_weight",
+      "fuser.padding_value": "bos_before_voice",
+    ]
+    var tensors: [String: Tensor] = [:]
+    for name in file.names where !dropped.contains(name) && !name.hasPrefix("flow.w_s_t.") {
+      let key =
+        renamed[name]
+        ?? name.replacing(".self_attn.in_proj_weight", with: ".self_attn.in_proj.weight")
+      tensors[key] = try Tensor(file: file, name: name)
+    }
+    return tensors
+  }
+
+  /// The older Mimi file: a prefix, doubled names, parts of other Mimi variants, weights split into
+  /// length and direction.
+  static func legacyMimi(_ file: SafetensorsFile) throws -> [String: Tensor] {
+    var tensors: [String: Tensor] = [:]
+    if file.names.contains(where: { $0.hasPrefix("mimi.") }) {
+      for name in file.names where name.hasPrefix("mimi.") {
+        tensors[String(name.dropFirst(5))] = try Tensor(file: file, name: name)
+      }
+      return tensors
+    }
+    func official(_ name: String) -> String {
+      (name.hasPrefix("model.") ? String(name.dropFirst(6)) : name)
+        .replacing(".conv.conv.", with: ".conv.")
+        .replacing(".convtr.convtr.", with: ".convtr.")
+        .replacing("in_proj_weight", with: "in_proj.weight")
+    }
+    let dropped = [
+      "quantizer.logvar_proj.weight", "model.quantizer.logvar_proj.weight",
+      "quantizer.logvar_param", "wavlm_input_resample.kernel", "wavlm_proj.weight",
+    ]
+    for name in file.names {
+      if name.hasPrefix("model.quantizer.vq.") || dropped.contains(name)
+        || name.contains("_codebook") || name.contains("wavlm_emb_downsample")
+      {
+        continue
+      }
+      if name.hasSuffix("_v") { continue }
+      guard name.hasSuffix("_g") else {
+        tensors[official(name)] = try Tensor(file: file, name: name)
+        continue
+      }
+      let stem = String(name.dropLast(2))
+      let length = try Tensor(file: file, name: name)
+      let direction = try Tensor(file: file, name: stem + "_v")
+      let rows = direction.reshaped([direction.shape[0], direction.count / direction.shape[0]])
+      let scale = length.reshaped([rows.rows, 1]) * rows.squared().rowSums().rsqrt()
+      tensors[official(stem)] = (rows * scale).reshaped(direction.shape)
+    }
+    return tensors
+  }
+}
