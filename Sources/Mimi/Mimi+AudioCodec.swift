@@ -1,5 +1,5 @@
 public import ModelInterface
-public import Tensors
+import Tensors
 
 /// Frames encoded at a time: enough rows for fast products, little enough to stay in the cache.
 private let encoderBlock = 24
@@ -41,27 +41,28 @@ struct MimiEncoder: AudioEncoder {
     self.state = state
   }
 
+  /// Only whole blocks, counted from the start, so that how the samples were cut changes no bit.
   mutating func encode(_ samples: [Float]) -> Tensor {
     pending += samples
-    let frames = pending.count / mimi.frameSize
-    var latents: [Tensor] = []
-    var frame = 0
-    while frame < frames {
-      let count = min(encoderBlock, frames - frame)
-      let start = frame * mimi.frameSize
-      let waveform = Tensor(
-        Array(pending[start..<start + count * mimi.frameSize]),
-        shape: [count * mimi.frameSize, 1])
-      latents.append(mimi.encode(waveform, state: &state).latents)
-      frame += count
+    let block = encoderBlock * mimi.frameSize
+    let whole = pending.count / block * block
+    let latents = stride(from: 0, to: whole, by: block).map { start in
+      encodeFrames(Array(pending[start..<start + block]))
     }
-    pending.removeFirst(frames * mimi.frameSize)
+    pending.removeFirst(whole)
     return latents.isEmpty ? .zeros([0, mimi.latentWidth]) : concatenateRows(latents)
   }
 
   mutating func finish() -> Tensor {
     guard !pending.isEmpty else { return .zeros([0, mimi.latentWidth]) }
-    return encode([Float](repeating: 0, count: mimi.frameSize - pending.count))
+    let frames = (pending.count + mimi.frameSize - 1) / mimi.frameSize
+    let silence = [Float](repeating: 0, count: frames * mimi.frameSize - pending.count)
+    defer { pending = [] }
+    return encodeFrames(pending + silence)
+  }
+
+  private mutating func encodeFrames(_ samples: [Float]) -> Tensor {
+    mimi.encode(Tensor(samples, shape: [samples.count, 1]), state: &state).latents
   }
 }
 

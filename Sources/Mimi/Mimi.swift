@@ -1,4 +1,3 @@
-public import ModelInterface
 public import NeuralNetworks
 public import Tensors
 

@@ -1,5 +1,5 @@
 public import NeuralNetworks
-public import Tensors
+import Tensors
 
 /// The sizes of a Mimi codec (the VAE variant of Pocket TTS), under the official names.
 public struct MimiConfiguration: Sendable, Hashable {

@@ -20,9 +20,9 @@ public protocol AudioCodec: Sendable {
 
 /// Encodes a waveform that arrives in pieces; how it is cut changes nothing.
 public protocol AudioEncoder: Sendable {
-  /// The latents of the frames that are complete now: `[frames, latentWidth]`.
+  /// The latents that are ready now: `[frames, latentWidth]`; some frames may be held back.
   mutating func encode(_ samples: [Float]) -> Tensor
-  /// The latents of the last, incomplete frame, filled up with silence: `[0 or 1, latentWidth]`.
+  /// The remaining latents, the last frame filled up with silence: `[frames, latentWidth]`.
   mutating func finish() -> Tensor
 }
 

@@ -1,5 +1,3 @@
-public import Base
-public import Tensors
 
 /// How speech is generated; nil stands for the model's own default.
 public struct GenerationOptions: Sendable {

@@ -13,8 +13,8 @@ public enum Phase: Sendable {
 /// The one entry to matrix products.
 ///
 /// OpenBLAS runs on one thread and gets tiles whose number of rows is a multiple of 48, the last one
-/// padded: then (measured, `ProductsTests`) a row's result does not depend on the rows
-/// beside it. Our threads take tiles; the summed dimension is never split.
+/// padded: then (measured, `ProductsTests`) a row's result does not depend on how many rows there
+/// are, only on its place modulo 48. Our threads take tiles; the summed dimension is never split.
 enum Products {
   static let rowTile = 192
   static let rowGrain = 48

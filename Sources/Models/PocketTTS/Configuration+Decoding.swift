@@ -1,4 +1,7 @@
 import Base
+import Mimi
+import NeuralNetworks
+import Tensors
 import Yams
 
 /// One mapping of a YAML file, read key by key; what nobody asked for is an error, as in the

@@ -1,0 +1,132 @@
+import Base
+import ModelInterface
+import NeuralNetworks
+import Safetensors
+import Tensors
+import TestSupport
+import Testing
+
+@testable import PocketTTS
+
+@Suite struct TrainingParityTests {
+  private struct Setup {
+    let fixture: ModelFixture
+    var trainable: PocketTTSTrainable
+    let batch: [TrainingExample]
+    let keepsVoice: [Bool]
+    let keepsText: [Bool]
+
+    init(_ kind: String) throws {
+      fixture = try ModelFixture(
+        kind, tensors: "training.safetensors", facts: "training.json")
+      trainable = try PocketTTSTrainable(model: fixture.model)
+      // The reference gives the longest rows no end.
+      trainable.teachesEveryEnd = false
+      let fixture = fixture
+      func rows(_ name: String, _ counts: String) throws -> [Tensor] {
+        let all = try fixture.tensor(name)
+        let width = all.shape[1]
+        return try fixture.integers(counts).enumerated().map {
+          all.rows($0.offset * width..<$0.offset * width + $0.element)
+        }
+      }
+      let latents = try rows("batch.latents", "batch.frames")
+      let voices = try rows("batch.voice", "batch.voice_frames")
+      let tokens = try fixture.integers("batch.tokens")
+      let counts = try fixture.integers("batch.token_counts")
+      let width = tokens.count / counts.count
+      batch = latents.indices.map { row in
+        TrainingExample(
+          latents: latents[row], voice: voices[row],
+          tokens: tokens[row * width..<row * width + counts[row]].map { Int32($0) })
+      }
+      keepsVoice = try fixture.integers("batch.keep_voice").map { $0 != 0 }
+      keepsText = try fixture.integers("batch.keep_text").map { $0 != 0 }
+    }
+
+    func draws(_ test: String, distills: Bool, isEvaluation: Bool) throws -> TrainingDraws {
+      let noise = try fixture.tensor("\(test).noise")
+      let rows = noise.rows
+      let isLSD = fixture.cases.names.contains("\(test).t_normal")
+      return TrainingDraws(
+        keepsVoice: isEvaluation ? keepsVoice.map { _ in true } : keepsVoice,
+        keepsText: isEvaluation ? keepsText.map { _ in true } : keepsText, distills: distills,
+        flow: FlowDraws(
+          noise: noise,
+          diagonal: isLSD
+            ? try fixture.floats("\(test).t_normal") : [Float](repeating: 0, count: rows),
+          jump: isLSD && distills
+            ? try fixture.floats("\(test).st_normal") : [Float](repeating: 0, count: 2 * rows)),
+        time: isLSD
+          ? .zeros([rows, 1]) : try fixture.tensor("\(test).t").reshaped([rows, 1]))
+    }
+  }
+
+  @Test(arguments: ["lsd_train", "flow_matching_train"]) func lossesAndGradientsAgree(
+    _ kind: String
+  ) throws {
+    let setup = try Setup(kind)
+    let fixture = setup.fixture
+    for test in fixture.facts["cases"]?.array ?? [] {
+      let name = try #require(test["name"]?.string)
+      let isEvaluation = test["mode"]?.string == "eval"
+      let distills = test["distill"]?.bool ?? false
+      var options = LossOptions()
+      options.multiplier = Int(test["multiplier"]?.integer ?? 1)
+      options.stopsTargetGradient = test["stopgrad"]?.string == "classic"
+      options.distillationProbability = 0.25
+      var start = setup.trainable.parameters
+      if test["zero_w"]?.bool != true {
+        for stored in fixture.cases.names where stored.hasPrefix("start.") {
+          start[String(stored.dropFirst(6))] = try fixture.tensor(stored)
+        }
+      }
+      let tape = Tape()
+      let names = start.keys.sorted()
+      let variables = names.map { tape.watch(start[$0] ?? .zeros([0])) }
+      let report = try setup.trainable.loss(
+        of: setup.batch, parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
+        buffers: setup.trainable.buffers, options: options, isEvaluation: isEvaluation,
+        draws: try setup.draws(name, distills: distills, isEvaluation: isEvaluation))
+      for part in ["loss", "flow_loss", "flow_diag", "flow_distill", "eos_loss"]
+      where fixture.cases.names.contains("\(name).\(part)") {
+        let value = Float(try #require(report.metrics[part], "\(name).\(part)"))
+        assertClose(
+          [value], try fixture.floats("\(name).\(part)"), tolerance: activationTolerance,
+          "\(name).\(part)")
+      }
+      let gradients = tape.gradients(of: report.loss, for: variables)
+      var compared = 0
+      var squares = 0.0
+      for (parameter, gradient) in zip(names, gradients) {
+        squares += gradient?.sumOfSquares ?? 0
+        let key = "\(name).grad.\(parameter)"
+        guard fixture.cases.names.contains(key) else { continue }
+        let expected = try fixture.floats(key)
+        assertClose(
+          gradient?.values ?? [Float](repeating: 0, count: expected.count), expected,
+          tolerance: gradientTolerance, key)
+        compared += 1
+      }
+      #expect(compared == fixture.cases.names.filter { $0.hasPrefix("\(name).grad.") }.count)
+      assertClose(
+        [Float(squares.squareRoot())], try fixture.floats("\(name).grad_norm"),
+        tolerance: gradientTolerance, "\(name).grad_norm")
+    }
+  }
+
+  @Test(arguments: ["lsd_train", "flow_matching_train"]) func statisticsMoveAsTheReferenceDoes(
+    _ kind: String
+  ) throws {
+    let setup = try Setup(kind)
+    guard setup.fixture.cases.names.contains("stats.mean") else { return }
+    let moved = setup.trainable.buffers(
+      setup.trainable.buffers, movedTowards: setup.batch, decay: 0.999)
+    assertClose(
+      moved["flow_lm.emb_mean"]?.values ?? [], try setup.fixture.floats("stats.mean"),
+      tolerance: 1e-6)
+    assertClose(
+      moved["flow_lm.emb_std"]?.values ?? [], try setup.fixture.floats("stats.std"),
+      tolerance: 1e-6)
+  }
+}
