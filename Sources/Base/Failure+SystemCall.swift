@@ -13,7 +13,7 @@ extension Failure {
   ) -> Failure {
     let reason = String(cString: strerror(code)).lowercasedFirst
     switch code {
-    case ENOSPC, EDQUOT:
+    case ENOSPC, EDQUOT, EFBIG:
       return Failure(
         .inputOutput, subject: path, problem: "cannot \(verb): \(reason)",
         remedy: "free some space and run again; nothing half-written was kept")

@@ -7,7 +7,9 @@ import Glibc
 /// Only our own failures are printed here. Help, version, completions and usage errors travel as
 /// errors of swift-argument-parser too, and go back to it.
 func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
+  // A reader that has gone and a file size limit come back as errors of write.
   signal(SIGPIPE, SIG_IGN)
+  signal(SIGXFSZ, SIG_IGN)
   Interruption.install()
   var command: any ParsableCommand
   do {

@@ -96,7 +96,7 @@ extension RecordFilter {
   public func execute(_ run: ToolRun) throws {
     let parameters = try stage()
     if stream.stageID.isAsked {
-      return try printStageID(Self.tool, parameters)
+      return try printStageID(Stage(Self.tool, parameters))
     }
     let cursor = try RecordCursor(paths: stream.input.paths())
     let output = try RecordOutput(stream.output, run)
@@ -114,17 +114,18 @@ extension RecordFilter {
 }
 
 /// Prints what `--stage-id` asks for.
-func printStageID(_ tool: ToolDescription, _ parameters: StageParameters) throws {
+public func printStageID(_ stage: Stage) throws {
   let output = try ByteOutput(path: nil)
-  try output.write(Stage(tool, parameters).id + "\n")
+  try output.write(stage.id + "\n")
   try output.finish()
 }
 
 extension Stage {
-  /// The stage of a tool.
-  init(_ tool: ToolDescription, _ parameters: StageParameters) {
+  /// The stage of a tool with its parameters; without parents, which come with the header it is
+  /// appended to.
+  public init(_ tool: ToolDescription, _ parameters: StageParameters) {
     self.init(
       tool: tool.name, version: tool.outputVersion, parameters: parameters.parameters,
-      models: parameters.models, parents: [])
+      models: parameters.models)
   }
 }

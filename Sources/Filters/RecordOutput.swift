@@ -22,7 +22,7 @@ public final class RecordOutput {
   ///
   /// - Throws: `usage` for a terminal, `cannotCreate` for a directory that cannot be written.
   public init(_ options: OutputOptions, _ run: ToolRun) throws {
-    level = options.level
+    level = options.level.number
     stageName = run.tool.name
     if let path = options.output, path != "-" {
       file = try AtomicFile(path: path)

@@ -63,7 +63,7 @@ extension RecordSource {
   /// Runs the source.
   public func execute(_ run: ToolRun) throws {
     let stage = try Stage(Self.tool, stage())
-    if stream.stageID.isAsked { return try printStageID(Self.tool, self.stage()) }
+    if stream.stageID.isAsked { return try printStageID(stage) }
     let output = try RecordOutput(stream.output, run)
     do {
       try output.begin(StreamHeader().appending(stage))

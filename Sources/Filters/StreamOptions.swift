@@ -65,6 +65,15 @@ public struct OutputOptions: ParsableArguments, Sendable {
       valueName: "file"), completion: .file(extensions: ["ttsr"]))
   public var output: String?
 
+  /// How hard to compress.
+  @OptionGroup public var level: LevelOptions
+
+  /// Default options.
+  public init() {}
+}
+
+/// How hard to compress.
+public struct LevelOptions: ParsableArguments, Sendable {
   /// Compression level.
   @Option(
     name: [.customShort("z"), .customLong("level")],
@@ -81,7 +90,7 @@ public struct OutputOptions: ParsableArguments, Sendable {
   public init() {}
 
   /// The zstd level: negative for the fastest.
-  public var level: Int { fast ? RecordWriter.fastestLevel : levelNumber }
+  public var number: Int { fast ? RecordWriter.fastestLevel : levelNumber }
 
   /// Checks what the parser cannot.
   public func validate() throws {

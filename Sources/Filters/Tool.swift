@@ -10,7 +10,7 @@ public struct ToolDescription: Sendable {
   public var abstract: String
   /// Command lines that `--help` shows first.
   public var examples: [String]
-  /// What else a user should know, in a few lines.
+  /// What else a user should know, in a few lines; an empty line begins a paragraph.
   public var discussion: String
 
   /// A description with all its parts.
@@ -38,13 +38,31 @@ public struct ToolDescription: Sendable {
   ) -> CommandConfiguration {
     var text: [String] = []
     if !examples.isEmpty {
-      text.append("EXAMPLES:\n" + examples.map { "  " + $0 }.joined(separator: "\n"))
+      text.append("EXAMPLES:\n" + examples.map(Self.broken).joined(separator: "\n"))
     }
-    if !discussion.isEmpty { text.append(discussion) }
+    if !discussion.isEmpty {
+      let paragraphs = discussion.split(separator: "\n\n")
+      text += paragraphs.map { String($0).replacing("\n", with: " ") }
+    }
     return CommandConfiguration(
       commandName: command, abstract: abstract, discussion: text.joined(separator: "\n\n"),
       version: "\(program) (ttstools) \(toolkitVersion)", subcommands: subcommands,
       defaultSubcommand: defaultSubcommand)
+  }
+
+  /// A command line broken as a shell allows, where help would break it as prose.
+  private static func broken(_ example: String) -> String {
+    var lines = ["  "]
+    for word in example.split(separator: " ", omittingEmptySubsequences: false) {
+      let line = lines[lines.count - 1]
+      if line.count + word.count > 75, line.contains(where: { $0 != " " }) {
+        lines[lines.count - 1] += " \\"
+        lines.append("      " + word)
+      } else {
+        lines[lines.count - 1] += (line.hasSuffix(" ") ? "" : " ") + word
+      }
+    }
+    return lines.joined(separator: "\n")
   }
 }
 

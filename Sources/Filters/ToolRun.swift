@@ -85,6 +85,13 @@ public final class ToolRun: Sendable {
     }
   }
 
+  /// The machine's own name, without asking a name server.
+  private static var hostName: String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "" }
+    return name.withUnsafeBufferPointer { $0.baseAddress.map(String.init(cString:)) ?? "" }
+  }
+
   /// Times and hosts belong here, never into a stream.
   private func report(_ failure: Failure?) -> JSON {
     let (counts, notes) = state.withLock { ($0.counts, $0.notes) }
@@ -94,9 +101,9 @@ public final class ToolRun: Sendable {
     var object: [String: JSON] = notes
     object["tool"] = .string(tool.name)
     object["version"] = .string(toolkitVersion)
-    object["host"] = .string(ProcessInfo.processInfo.hostName)
+    object["host"] = .string(Self.hostName)
     object["started"] = .string(ISO8601DateFormatter().string(from: startDate))
-    object["seconds"] = .number(seconds)
+    object["seconds"] = .number((seconds * 1000).rounded() / 1000)
     object["processor_seconds"] = .number(processor(usage.ru_utime) + processor(usage.ru_stime))
     object["peak_memory_bytes"] = .integer(Int64(usage.ru_maxrss) * 1024)
     object["threads"] = .integer(Int64(options.threads))

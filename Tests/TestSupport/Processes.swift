@@ -27,16 +27,18 @@ public final class RunningProcess: Sendable {
   private let output = Locked<[UInt8]>([])
   private let errors = Locked<[UInt8]>([])
   private let drains = DispatchGroup()
+  private let closeInput = DispatchSemaphore(value: 0)
   private let timedOut = Locked(false)
 
   /// Starts a program in a process group of its own, with default signal handling.
   ///
   /// - Parameters:
   ///   - input: what it reads; nil is an empty input.
+  ///   - keepsInputOpen: whether it waits for more after `input`, as behind a slow upstream.
   ///   - environment: added to ours.
   ///   - timeLimit: seconds until it is killed.
   public init(
-    _ program: String, _ arguments: [String], input: [UInt8]? = nil,
+    _ program: String, _ arguments: [String], input: [UInt8]? = nil, keepsInputOpen: Bool = false,
     environment: [String: String] = [:], directory: String? = nil, timeLimit: Double = 120
   ) throws {
     let inputPipe = try input.map { _ in try makePipe() }
@@ -90,7 +92,7 @@ public final class RunningProcess: Sendable {
     self.identifier = identifier
     drain(outputPipe.reading, into: output)
     drain(errorPipe.reading, into: errors)
-    if let inputPipe, let input { feed(input, to: inputPipe.writing) }
+    if let inputPipe, let input { feed(input, to: inputPipe.writing, open: keepsInputOpen) }
     Thread.detachNewThread { [ended, timedOut] in
       if ended.wait(timeout: .now() + timeLimit) == .timedOut {
         timedOut.withLock { $0 = true }
@@ -115,13 +117,14 @@ public final class RunningProcess: Sendable {
     }
   }
 
-  private func feed(_ input: [UInt8], to descriptor: Int32) {
-    Thread.detachNewThread {
+  private func feed(_ input: [UInt8], to descriptor: Int32, open: Bool) {
+    Thread.detachNewThread { [closeInput] in
       var set = sigset_t()
       sigemptyset(&set)
       sigaddset(&set, SIGPIPE)
       pthread_sigmask(SIG_BLOCK, &set, nil)
       input.withUnsafeBytes { try? writeAll($0, to: descriptor, path: "a pipe") }
+      if open { closeInput.wait() }
       close(descriptor)
     }
   }
@@ -145,6 +148,7 @@ public final class RunningProcess: Sendable {
     // Children that outlived it would hold its pipes open.
     kill(-identifier, SIGKILL)
     ended.signal()
+    closeInput.signal()
     drains.wait()
     let signal = status & 0x7F
     return ProcessResult(
