@@ -14,6 +14,8 @@ endif
 
 PREFIX ?= /usr/local
 BUILD := .build
+# A Python that has the official package, for fixtures and comparisons.
+REFERENCE := $(or $(TTS_REFERENCE_PYTHON),python3)
 # One set of flags for tools and tests, so that nothing is compiled twice.
 SWIFTFLAGS := -c release -Xswiftc -enable-testing $(if $(WERROR),-Xswiftc -warnings-as-errors)
 BIN := $(BUILD)/release
@@ -45,19 +47,39 @@ test: build-tests ## every test that takes seconds (FILTER=NAME: only those)
 	Scripts/quietly test $(BUILD)/test.log \
 	  swift test --skip-build $(SWIFTFLAGS) $(if $(FILTER),--filter '$(FILTER)')
 
+.PHONY: check
+check: test ## test, and what an installed copy and the scripts must show
+	Scripts/dependencies install readers
+	Scripts/check-install $(BIN)
+
+.PHONY: fixtures
+fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS)
+	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS)
+
 .PHONY: format
 format: ## lay out the Swift sources
 	swift format format --in-place --parallel --configuration .swift-format $(SWIFT_SOURCES)
 
 .PHONY: lint
-lint: ## formatter, layers, file sizes
+lint: build ## formatter, layers, manual pages, file sizes
 	Scripts/dependencies lint
 	swift format lint --strict --parallel --configuration .swift-format $(SWIFT_SOURCES)
 	Scripts/check-layers
 	Scripts/check-sources
+	Scripts/check-manuals $(BIN)
+
+.PHONY: man
+man: ## the manual pages as they will be read (PAGE=tts-import.1: that one)
+	Scripts/dependencies lint
+	mandoc -a $(or $(addprefix man/,$(PAGE)),$(wildcard man/*.[15]))
+
+.PHONY: install
+install: build ## tools, manual pages and completions, below PREFIX
+	Scripts/dependencies install
+	Scripts/install-tools $(BIN) $(PREFIX)
 
 .PHONY: dev
-dev: format build lint test ## what to run before a commit
+dev: format lint test ## what to run before a commit
 
 .PHONY: clean
 clean: ## remove what was built

@@ -1,4 +1,3 @@
-
 /// How speech is generated; nil stands for the model's own default.
 public struct GenerationOptions: Sendable {
   /// Variance of the noise; 0 is deterministic.
