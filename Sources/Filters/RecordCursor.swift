@@ -8,7 +8,11 @@ import Records
 /// checked to be contiguous, in order and complete. Used from one thread at a time.
 final class RecordCursor: @unchecked Sendable {
   private let paths: [String]
+  private let acceptsText: Bool
   private var reader: RecordReader?
+  /// The lines of an input that is plain text, and how many records they have made.
+  private var lines: TextLines?
+  private var lineRecords = 0
   private var nextPath = 0
   /// The id whose parts are being read and the number of the next one.
   private var open: (id: String, part: Int)?
@@ -18,19 +22,23 @@ final class RecordCursor: @unchecked Sendable {
   /// The header above the last record. It can change from record to record, where streams of
   /// different origin were joined.
   private(set) var header = StreamHeader()
-  /// The sum of the digests in any order of all streams read to their end.
   /// Whether any header was read yet.
   private(set) var hasHeader = false
   /// The abort trailer that was met.
   private(set) var upstreamAbort: Abort?
+  /// The sum of the digests in any order of all streams read to their end.
   private(set) var digest = SHA256Digest.zero
   /// Bytes of files read to their end, and of all files; the latter 0 if one is a pipe.
   private(set) var bytesDone = 0
   let bytesTotal: Int
 
   /// Files in order; "-" is standard input.
-  init(paths: [String]) throws {
+  ///
+  /// - Parameter acceptsText: whether an input that is no record stream is taken as text, each line
+  ///   that is not blank being a record `line-000001`, `line-000002` … through all inputs.
+  init(paths: [String], acceptsText: Bool = false) throws {
     self.paths = paths
+    self.acceptsText = acceptsText
     var sizes: [Int] = []
     for path in paths where path != "-" {
       var status = stat()
@@ -46,16 +54,70 @@ final class RecordCursor: @unchecked Sendable {
     if paths.contains("-"), isatty(STDIN_FILENO) == 1 { throw Failure.terminalInput }
   }
 
+  /// Opens the next input and sees by its first bytes what it is: streams begin with a zstd frame.
+  private func openNext() throws {
+    let name = paths[nextPath]
+    nextPath += 1
+    path = name == "-" ? "standard input" : name
+    guard acceptsText else {
+      reader = try RecordReader(path: name)
+      return
+    }
+    let descriptor = name == "-" ? STDIN_FILENO : Glibc.open(name, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure.systemCall("open", name, code: errno) }
+    var prefix: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 4)
+    while prefix.count < 4 {
+      try Interruption.waitToRead(descriptor)
+      let count = read(descriptor, &piece, 4 - prefix.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw Failure.systemCall("read", path, code: errno) }
+      if count == 0 { break }
+      prefix += piece[..<count]
+    }
+    let isStream =
+      prefix.count == 4
+      && (prefix[1...] == [0x2A, 0x4D, 0x18] && prefix[0] & 0xF0 == 0x50
+        || prefix == [0x28, 0xB5, 0x2F, 0xFD])
+    if isStream {
+      reader = try RecordReader(
+        descriptor: descriptor, path: path, ownsDescriptor: descriptor != STDIN_FILENO,
+        prefix: prefix)
+    } else {
+      lines = TextLines(descriptor: descriptor, path: path, prefix: prefix)
+    }
+  }
+
+  /// The record of the next line of text that is not blank; nil at the end.
+  private func nextLine(_ lines: TextLines) throws -> Record? {
+    while let line = try lines.next() {
+      guard line.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else { continue }
+      lineRecords += 1
+      let number = String(lineRecords)
+      var record = Record(
+        id: "line-" + String(repeating: "0", count: max(0, 6 - number.count)) + number)
+      record.text = line
+      return record
+    }
+    return nil
+  }
+
   /// The next record; nil at the end of the last file.
   func next() throws -> Record? {
     while true {
+      if let lines {
+        if let record = try nextLine(lines) { return record }
+        self.lines = nil
+      }
       if reader == nil {
         guard nextPath < paths.count else { return nil }
-        path = paths[nextPath] == "-" ? "standard input" : paths[nextPath]
-        reader = try RecordReader(path: paths[nextPath])
-        nextPath += 1
-        header = reader?.header ?? header
+        try openNext()
         hasHeader = true
+        if lines != nil {
+          header = StreamHeader()
+          continue
+        }
+        header = reader?.header ?? header
       }
       guard let reader else { return nil }
       do {

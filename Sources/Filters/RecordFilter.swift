@@ -80,6 +80,8 @@ public protocol RecordFilter: Tool {
   associatedtype Worker: RecordWorker
   /// The options that every filter has.
   var stream: StreamOptions { get }
+  /// Whether an input that is no record stream is taken as text, a record a line. Default: no.
+  static var acceptsText: Bool { get }
 
   /// Options and models that can change content. Reads no input; hashes models without loading them.
   func stage() throws -> StageParameters
@@ -89,6 +91,9 @@ public protocol RecordFilter: Tool {
 }
 
 extension RecordFilter {
+  /// Record streams only.
+  public static var acceptsText: Bool { false }
+
   /// The options that every tool has.
   public var common: CommonOptions { stream.common }
 
@@ -98,7 +103,8 @@ extension RecordFilter {
     if stream.stageID.isAsked {
       return try printStageID(Stage(Self.tool, parameters))
     }
-    let cursor = try RecordCursor(paths: stream.input.paths())
+    let cursor = try RecordCursor(
+      paths: stream.input.paths(), acceptsText: Self.acceptsText)
     let output = try RecordOutput(stream.output, run)
     do {
       let worker = try makeWorker(run)

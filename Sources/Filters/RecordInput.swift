@@ -34,13 +34,15 @@ public final class RecordInput {
   /// The operands of a command line.
   ///
   /// - Throws: `noInput` if one of them cannot be read, before anything is.
-  public convenience init(_ options: InputOptions) throws {
-    try self.init(paths: options.paths())
+  public convenience init(_ options: InputOptions, acceptsText: Bool = false) throws {
+    try self.init(paths: options.paths(), acceptsText: acceptsText)
   }
 
   /// Files in order; "-" is standard input.
-  public init(paths: [String]) throws {
-    let cursor = try RecordCursor(paths: paths)
+  ///
+  /// - Parameter acceptsText: whether an input that is no record stream is taken as lines of text.
+  public init(paths: [String], acceptsText: Bool = false) throws {
+    let cursor = try RecordCursor(paths: paths, acceptsText: acceptsText)
     let queue = queue
     Interruption.onRequest { queue.wake() }
     startThread(named: "reader") { Self.read(cursor, into: queue) }

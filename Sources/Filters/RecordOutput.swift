@@ -70,8 +70,10 @@ public final class RecordOutput {
 /// output is no record stream.
 public final class ByteOutput {
   private let file: AtomicFile?
-  private let descriptor: Int32
-  private let path: String
+  /// Where the bytes go, for a writer of its own.
+  public let descriptor: Int32
+  /// The output's name in messages.
+  public let path: String
   private var buffer: [UInt8] = []
 
   /// Opens the output.

@@ -47,20 +47,24 @@ extension String {
 
 /// Counts ids and rejected ids in output order, so that the run stops at the same record whatever
 /// the number of threads.
-struct RejectCount {
+public struct RejectCount: Sendable {
   let limit: RejectLimit
-  private(set) var ids = 0
-  private(set) var rejected = 0
+  /// Ids seen.
+  public private(set) var ids = 0
+  /// Ids rejected.
+  public private(set) var rejected = 0
   private(set) var reasons: [String: Int] = [:]
 
-  init(limit: RejectLimit) { self.limit = limit }
+  /// Nothing counted yet.
+  public init(limit: RejectLimit) { self.limit = limit }
 
-  mutating func addID() { ids += 1 }
+  /// Adds an id.
+  public mutating func addID() { ids += 1 }
 
   /// Adds a rejected id.
   ///
   /// - Throws: `badInput` when these are too many.
-  mutating func addRejected(id: String, reason: String) throws {
+  public mutating func addRejected(id: String, reason: String) throws {
     rejected += 1
     // Reasons may name values; the report stays small all the same.
     if reasons.count < 100 || reasons[reason] != nil { reasons[reason, default: 0] += 1 }

@@ -28,6 +28,16 @@ public final class TextLines {
     }
   }
 
+  /// The lines of one open descriptor, of which some bytes were already read.
+  init(descriptor: Int32, path: String, prefix: [UInt8]) {
+    paths = []
+    limit = 1 << 20
+    self.descriptor = descriptor
+    self.path = path
+    buffer = prefix
+    atEnd = false
+  }
+
   deinit { closeFile() }
 
   private func closeFile() {

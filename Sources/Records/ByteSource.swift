@@ -15,8 +15,10 @@ struct ByteSource: ~Copyable {
   /// Bytes asked for at a time.
   private static let chunk = 1 << 20
 
-  init(descriptor: Int32, path: String, ownsDescriptor: Bool) {
+  /// - Parameter prefix: bytes that were already read from the descriptor.
+  init(descriptor: Int32, path: String, ownsDescriptor: Bool, prefix: [UInt8]) {
     self.descriptor = descriptor
+    buffer = prefix
     self.path = path
     self.ownsDescriptor = ownsDescriptor
   }

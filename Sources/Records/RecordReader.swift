@@ -61,9 +61,13 @@ public final class RecordReader: @unchecked Sendable {
   /// - Parameters:
   ///   - path: its name in messages.
   ///   - ownsDescriptor: whether it is closed with the reader.
-  public init(descriptor: Int32, path: String, ownsDescriptor: Bool = false) throws {
+  ///   - prefix: bytes that were already read from it, to see what it is.
+  public init(
+    descriptor: Int32, path: String, ownsDescriptor: Bool = false, prefix: [UInt8] = []
+  ) throws {
     self.path = path
-    source = ByteSource(descriptor: descriptor, path: path, ownsDescriptor: ownsDescriptor)
+    source = ByteSource(
+      descriptor: descriptor, path: path, ownsDescriptor: ownsDescriptor, prefix: prefix)
     var status = stat()
     isPipe = fstat(descriptor, &status) != 0 || status.st_mode & S_IFMT != S_IFREG
     header = StreamHeader()

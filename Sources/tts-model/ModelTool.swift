@@ -1,0 +1,116 @@
+import ArgumentParser
+import Base
+import Filters
+import ModelInterface
+import ModelRegistry
+
+/// `tts-model`: model directories.
+@main
+struct ModelTool: ToolGroup {
+  static let tool = ToolDescription(
+    name: "tts-model", abstract: "Make, inspect and convert model directories.",
+    examples: [
+      "tts-model info MODEL",
+      "tts-model init --config english --tokenizer tokenizer.json --seed 1 -o MODEL",
+      "tts-model convert old.yaml -o MODEL",
+    ])
+  static var configuration: CommandConfiguration {
+    tool.configuration(subcommands: [Info.self, Initialize.self, Convert.self])
+  }
+}
+
+struct Info: Tool {
+  static let tool = ToolDescription(
+    name: "tts-model info", abstract: "Print the facts of a model.",
+    examples: ["tts-model info MODEL", "tts-model info --json MODEL"])
+
+  @Argument(help: ArgumentHelp("A model directory or a YAML file.", valueName: "model"))
+  var model: String
+  @Flag(help: "Print one JSON object instead of lines.")
+  var json = false
+  @OptionGroup var common: CommonOptions
+
+  func execute(_ run: ToolRun) throws {
+    let facts = try ModelRegistry.open(model).facts()
+    let output = try ByteOutput(path: nil)
+    if json {
+      let object = Dictionary(uniqueKeysWithValues: facts.map { ($0.name, JSON.string($0.value)) })
+      try output.write(JSON.object(object).canonicalBytes + [10])
+    } else {
+      let width = facts.map(\.name.count).max() ?? 0
+      for fact in facts {
+        let gap = String(repeating: " ", count: width - fact.name.count + 2)
+        try output.write(fact.name + gap + fact.value + "\n")
+      }
+    }
+    try output.finish()
+  }
+}
+
+struct Initialize: Tool {
+  static let tool = ToolDescription(
+    name: "tts-model init", abstract: "Make a model directory with random weights.",
+    examples: [
+      "tts-model init --config english --tokenizer tokenizer.json --seed 1 -o MODEL",
+      "tts-model init --config small.yaml --tokenizer tokenizer.model -o MODEL",
+    ],
+    discussion: """
+      Known configurations: \
+      \(ModelRegistry.descriptors.flatMap(\.configurationNames).joined(separator: ", ")).
+      """)
+
+  @Option(
+    help: ArgumentHelp("A YAML file, or the name of a known configuration.", valueName: "config"))
+  var config: String
+  @Option(
+    help: ArgumentHelp(
+      "The tokenizer; without it the one that the configuration names.", valueName: "file"))
+  var tokenizer: String?
+  @OptionGroup var seed: SeedOption
+  @Option(
+    name: [.customShort("o"), .long],
+    help: ArgumentHelp("The directory to make.", valueName: "dir"))
+  var output: String
+  @OptionGroup var common: CommonOptions
+
+  func execute(_ run: ToolRun) throws {
+    let request = ModelInitialization(
+      configuration: config, tokenizer: tokenizer, seed: seed.seed, directory: output)
+    // The configuration's kind decides; today there is one kind.
+    guard let descriptor = ModelRegistry.descriptors.first(where: { $0.recognizes(config) }) else {
+      throw Failure(
+        .noInput, subject: config, problem: "neither a file nor the name of a configuration",
+        remedy: "use one of "
+          + ModelRegistry.descriptors.flatMap(\.configurationNames).joined(separator: ", "))
+    }
+    try descriptor.initialize(request)
+  }
+}
+
+struct Convert: Tool {
+  static let tool = ToolDescription(
+    name: "tts-model convert",
+    abstract: "Write a model as one directory with official names, all in float32.",
+    examples: ["tts-model convert old/config.yaml -o MODEL"],
+    discussion: """
+      Takes any model that the tools can open, the older form with separate files for the language \
+      model and the codec among them.
+      """)
+
+  @Argument(help: ArgumentHelp("A model directory or a YAML file.", valueName: "model"))
+  var model: String
+  @Option(
+    name: [.customShort("o"), .long],
+    help: ArgumentHelp("The directory to make.", valueName: "dir"))
+  var output: String
+  @OptionGroup var common: CommonOptions
+
+  func execute(_ run: ToolRun) throws {
+    guard !fileExists(output + "/model.safetensors") else {
+      throw Failure(
+        .cannotCreate, subject: output, problem: "there is a model already",
+        remedy: "choose another directory or remove it first")
+    }
+    try ModelRegistry.open(model).write(to: output)
+  }
+}
