@@ -27,17 +27,18 @@ enum StreamEvent {
 struct EventWriter {
   let output: RecordOutput
   let run: ToolRun
-  var bytesTotal = 0
+  private let onError: RejectOptions.OnError
   private var count: RejectCount
   private var audioSeconds = 0.0
   private var hasHeader = false
   private var printed = 0
   private var lastRejectedID: String?
 
-  init(output: RecordOutput, run: ToolRun, limit: RejectLimit) {
+  init(output: RecordOutput, run: ToolRun, rejects: RejectOptions) {
     self.output = output
     self.run = run
-    count = RejectCount(limit: limit)
+    onError = rejects.onError
+    count = RejectCount(limit: rejects.maxRejected)
   }
 
   mutating func take(_ event: StreamEvent) throws {
@@ -74,17 +75,24 @@ struct EventWriter {
   /// Ends the stream after the last event: there is a header even if there was no input.
   mutating func end(_ stage: Stage) throws {
     if !hasHeader { try output.begin(StreamHeader().appending(stage)) }
+    if count.rejected > 0 { run.say("\(count.rejected) of \(count.ids) ids rejected") }
+    run.detail(progressLine)
+  }
+
+  /// Tells the report what was done, however the run ends.
+  func report() {
     run.note("audio_seconds", .number(audioSeconds))
     run.note("rejected_by_reason", .object(count.reasons.mapValues { .integer(Int64($0)) }))
     run.count("ids", count.ids)
     run.count("rejected ids", count.rejected)
-    if count.rejected > 0 {
-      run.say("\(count.rejected) of \(count.ids) ids rejected")
-    }
-    run.detail(progressLine)
   }
 
   private mutating func reject(_ record: Record, _ reason: String, _ path: String?) throws {
+    guard onError == .reject else {
+      throw Failure(
+        .badInput, subject: path, record: record.id, problem: reason,
+        remedy: "mend the input, or keep such records with --on-error reject")
+    }
     // Several pieces of one id count once.
     let id = record.metadata["parent"] ?? record.id
     guard id != lastRejectedID else { return }

@@ -47,8 +47,8 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
         }
       }
     }
-    var writer = EventWriter(output: output, run: run, limit: rejects.maxRejected)
-    writer.bytesTotal = input.bytesTotal
+    var writer = EventWriter(output: output, run: run, rejects: rejects)
+    defer { writer.report() }
     try units.drain { try writer.take($0) }
     try writer.end(stage)
   }

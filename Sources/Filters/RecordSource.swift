@@ -98,7 +98,8 @@ extension RecordSource {
         }
       }
     }
-    var writer = EventWriter(output: output, run: run, limit: stream.rejects.maxRejected)
+    var writer = EventWriter(output: output, run: run, rejects: stream.rejects)
+    defer { writer.report() }
     try units.drain { try writer.take($0) }
     try writer.end(stage)
   }

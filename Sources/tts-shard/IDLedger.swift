@@ -13,7 +13,7 @@ final class IDLedger {
   /// - Parameters:
   ///   - folder: where files may go, with its slash.
   ///   - memoryLimit: bytes to keep in memory.
-  init(folder: String, memoryLimit: Int = 32 << 20) {
+  init(folder: String, memoryLimit: Int = 8 << 20) {
     self.folder = folder
     self.memoryLimit = memoryLimit
   }
