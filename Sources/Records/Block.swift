@@ -1,4 +1,4 @@
-import Base
+public import Base
 import Safetensors
 
 /// Records on their way into a block: length-prefixed blobs, and what has to be known of them.
@@ -118,6 +118,23 @@ struct DecodedBlock: Sendable {
     tally.digest = sum.digest
     tally.ids = idSum(records.map(\.id))
   }
+}
+
+/// A block that was read and found good: its records, and its bytes as they stood.
+public struct RecordBlock: Sendable {
+  /// The records.
+  public let records: [Record]
+  let encoded: EncodedBlock
+
+  init(_ block: DecodedBlock, frame: [UInt8], contentSize: Int) {
+    records = block.records
+    encoded = EncodedBlock(
+      frame: frame, contentSize: contentSize, checksum: block.checksum, hashes: block.hashes,
+      tally: block.tally)
+  }
+
+  /// The hashes of the records.
+  public var hashes: [SHA256Digest] { encoded.hashes }
 }
 
 /// What is wrong inside a block.

@@ -6,6 +6,7 @@ struct ByteSource: ~Copyable {
   private let descriptor: Int32
   private let path: String
   private let ownsDescriptor: Bool
+  private let waitToRead: ((Int32) throws -> Void)?
   private var buffer: [UInt8] = []
   private var start = 0
   private(set) var isAtEnd = false
@@ -15,8 +16,14 @@ struct ByteSource: ~Copyable {
   /// Bytes asked for at a time.
   private static let chunk = 1 << 20
 
-  /// - Parameter prefix: bytes that were already read from the descriptor.
-  init(descriptor: Int32, path: String, ownsDescriptor: Bool, prefix: [UInt8]) {
+  /// - Parameters:
+  ///   - prefix: bytes that were already read from the descriptor.
+  ///   - waitToRead: called before each read.
+  init(
+    descriptor: Int32, path: String, ownsDescriptor: Bool, prefix: [UInt8],
+    waitToRead: ((Int32) throws -> Void)?
+  ) {
+    self.waitToRead = waitToRead
     self.descriptor = descriptor
     buffer = prefix
     self.path = path
@@ -51,6 +58,7 @@ struct ByteSource: ~Copyable {
 
   /// Waits for more bytes, or the end.
   mutating func readMore() throws {
+    try waitToRead?(descriptor)
     if start > 0 {
       buffer.removeFirst(start)
       start = 0

@@ -9,10 +9,8 @@ import Glibc
 public final class RecordReader: @unchecked Sendable {
   /// The input's name in messages.
   public let path: String
-  /// The header of the current segment, which is the first one after opening.
-  public private(set) var header: StreamHeader
-  /// The place of the current segment, from 0; it changes in `next`.
-  public private(set) var segment = 0
+  /// The headers of the segments so far, the current one last.
+  public private(set) var headers: [StreamHeader] = []
   /// The trailers of the segments read to their end, `abort` ones included.
   public private(set) var trailers: [Trailer] = []
   /// Records returned so far.
@@ -22,7 +20,7 @@ public final class RecordReader: @unchecked Sendable {
 
   private enum Unit {
     case header(StreamHeader, length: Int)
-    case block(Job<BlockResult>, shape: FrameShape, offset: Int)
+    case block(Job<BlockResult>, frame: [UInt8], shape: FrameShape, offset: Int)
     case trailer(Trailer, length: Int, offset: Int)
     case table([UInt8], offset: Int)
     case failure(Failure)
@@ -37,6 +35,7 @@ public final class RecordReader: @unchecked Sendable {
   private var units: [Unit] = []
   private var waitingBytes = 0
   private var records: ArraySlice<Record> = []
+  private var block: RecordBlock?
   private var check = SegmentCheck()
   private var lastID: String?
   private var sum = Tally()
@@ -45,15 +44,18 @@ public final class RecordReader: @unchecked Sendable {
 
   /// Opens a stream and reads its header.
   ///
-  /// - Parameter path: a file; nil or `-` is standard input.
-  public convenience init(path: String?) throws {
+  /// - Parameters:
+  ///   - path: a file; nil or `-` is standard input.
+  ///   - waitToRead: called before each read, to wait for the descriptor in a way that a signal ends.
+  public convenience init(path: String?, waitToRead: ((Int32) throws -> Void)? = nil) throws {
     guard let path, path != "-" else {
-      try self.init(descriptor: STDIN_FILENO, path: "standard input")
+      try self.init(descriptor: STDIN_FILENO, path: "standard input", waitToRead: waitToRead)
       return
     }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure.systemCall("open", path, code: errno) }
-    try self.init(descriptor: descriptor, path: path, ownsDescriptor: true)
+    try self.init(
+      descriptor: descriptor, path: path, ownsDescriptor: true, waitToRead: waitToRead)
   }
 
   /// Reads a stream from an open descriptor.
@@ -62,22 +64,24 @@ public final class RecordReader: @unchecked Sendable {
   ///   - path: its name in messages.
   ///   - ownsDescriptor: whether it is closed with the reader.
   ///   - prefix: bytes that were already read from it, to see what it is.
+  ///   - waitToRead: called before each read.
   public init(
-    descriptor: Int32, path: String, ownsDescriptor: Bool = false, prefix: [UInt8] = []
+    descriptor: Int32, path: String, ownsDescriptor: Bool = false, prefix: [UInt8] = [],
+    waitToRead: ((Int32) throws -> Void)? = nil
   ) throws {
     self.path = path
     source = ByteSource(
-      descriptor: descriptor, path: path, ownsDescriptor: ownsDescriptor, prefix: prefix)
+      descriptor: descriptor, path: path, ownsDescriptor: ownsDescriptor, prefix: prefix,
+      waitToRead: waitToRead)
     var status = stat()
     isPipe = fstat(descriptor, &status) != 0 || status.st_mode & S_IFMT != S_IFREG
-    header = StreamHeader()
     if !isPipe { posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL) }
     while units.isEmpty { try readUnit() }
-    guard case .header(let header, let length) = units.removeFirst() else {
-      if case .failure(let failure)? = units.first { throw failure }
-      throw Failure.notAStream(path: path)
+    switch units.removeFirst() {
+    case .header(let header, let length): begin(header, length)
+    case .failure(let failure): throw failure
+    case .block, .trailer, .table: throw Failure.notAStream(path: path)
     }
-    begin(header, length)
   }
 
   /// The next record; nil after the end of a whole stream.
@@ -86,6 +90,7 @@ public final class RecordReader: @unchecked Sendable {
     do {
       while true {
         if let record = records.popFirst() {
+          block = nil
           recordCount += 1
           lastID = record.id
           return record
@@ -98,16 +103,40 @@ public final class RecordReader: @unchecked Sendable {
     }
   }
 
+  /// The next block, whole, for whoever passes records on as they are; nil after the end of a whole
+  /// stream. What `next` has left of a block is skipped.
+  public func nextBlock() throws -> RecordBlock? {
+    if let failure { throw failure }
+    do {
+      block = nil
+      records = []
+      while block == nil { guard try advance() else { return nil } }
+      recordCount += records.count
+      lastID = records.last?.id
+      records = []
+      return block
+    } catch let thrown as Failure {
+      failure = thrown
+      throw thrown
+    }
+  }
+
   /// Counts, digests and durations of the segments read to their end.
   public var tally: Tally { sum }
 
   /// The any-order digest of what was read: what the output's trailer keeps as `from`.
   public var inputDigest: SHA256Digest { sum.digest }
 
+  /// The header of the current segment, which is the first one after opening.
+  public var header: StreamHeader { headers.last ?? StreamHeader() }
+
+  /// The place of the current segment, from 0; it changes in `next`.
+  public var segment: Int { headers.count - 1 }
+
   private var place: RecordPlace { RecordPlace(ordinal: recordCount, id: lastID) }
 
   private func begin(_ header: StreamHeader, _ length: Int) {
-    self.header = header
+    headers.append(header)
     check = SegmentCheck()
     check.count(metaFrame: length)
   }
@@ -121,14 +150,14 @@ public final class RecordReader: @unchecked Sendable {
     guard !units.isEmpty else { return false }
     switch units.removeFirst() {
     case .header(let header, let length):
-      segment += 1
       begin(header, length)
-    case .block(let job, let shape, let offset):
+    case .block(let job, let frame, let shape, let offset):
       waitingBytes -= shape.contentSize
       switch try job.value() {
-      case .success(let block):
-        check.count(block, frameLength: shape.length, contentSize: shape.contentSize)
-        records = block.records[...]
+      case .success(let content):
+        check.count(content, frameLength: shape.length, contentSize: shape.contentSize)
+        records = content.records[...]
+        block = RecordBlock(content, frame: frame, contentSize: shape.contentSize)
       case .failure(let problem):
         throw Failure.malformed(
           problem.problem, path: path, offset: offset,
@@ -242,7 +271,7 @@ public final class RecordReader: @unchecked Sendable {
             frame.withUnsafeBytes { bytes in
               Result { () throws(BlockProblem) in try DecodedBlock(frame: bytes, size: size) }
             }
-          }, shape: shape, offset: offset))
+          }, frame: frame, shape: shape, offset: offset))
     case (.trailer, .blocks):
       let trailer = try frame.withUnsafeBytes { try MetaFrame.trailer(in: $0) }
       units.append(.trailer(trailer, length: shape.length, offset: offset))

@@ -71,6 +71,14 @@ public final class RecordWriter: @unchecked Sendable {
     while let first = jobs.first, first.isDone { try writeFirst() }
   }
 
+  /// Adds the records of a block that was read, as they stand and without compressing them again.
+  public func write(_ block: RecordBlock) throws {
+    precondition(isOpen, "a finished stream takes no records")
+    try closeBlock()
+    jobs.append(Job(done: block.encoded))
+    while let first = jobs.first, first.isDone { try writeFirst() }
+  }
+
   /// Ends the segment and begins another.
   ///
   /// - Parameter from: the any-order digest of what the ending one was made from.

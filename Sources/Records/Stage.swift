@@ -30,6 +30,14 @@ public struct Stage: Sendable, Hashable {
   /// The SHA-256 of the stage's canonical JSON, in hexadecimal.
   public var id: String { SHA256Digest(of: json.canonicalBytes).description }
 
+  /// The id that the stage would have without parents: what `--stage-id` prints before any input is
+  /// read.
+  public var ownID: String {
+    var stage = self
+    stage.parents = []
+    return stage.id
+  }
+
   /// The stage as headers hold it.
   public var json: JSON {
     [

@@ -81,7 +81,7 @@ public struct Tally: Sendable, Equatable {
 }
 
 extension Int {
-  fileprivate func saturatingSum(_ other: Int) -> Int {
+  func saturatingSum(_ other: Int) -> Int {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum
   }

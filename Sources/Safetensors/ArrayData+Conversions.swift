@@ -12,6 +12,9 @@ extension ArrayData {
     }
   }
 
+  /// The elements of an F64 array; empty for other types.
+  public var doubles: [Double] { type == .f64 ? copied() : [] }
+
   /// The elements as 16-bit floats in an F16 array, rounded to nearest.
   public static func halves(_ values: [Float], shape: [Int]? = nil) -> ArrayData {
     let bits = values.map { Float16($0).bitPattern }
