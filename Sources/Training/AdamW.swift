@@ -21,8 +21,9 @@ public struct AdamW: Sendable {
 
   /// What a run does not change while it goes on.
   public let settings: Settings
-  /// Steps made.
-  public private(set) var steps: Int
+  /// Steps made by each parameter, in order of names: as in the official optimiser, one without
+  /// gradient makes none.
+  public private(set) var steps: [Int]
   /// The running mean of each parameter's gradient.
   public private(set) var first: ParameterSet
   /// The running mean of its square.
@@ -34,12 +35,13 @@ public struct AdamW: Sendable {
   /// - Parameter decays: whether weight decay applies to a parameter.
   public init(_ settings: Settings, for parameters: ParameterSet, decays: (String) -> Bool) {
     self.init(
-      settings, steps: 0, first: parameters.zeros(), second: parameters.zeros(), decays: decays)
+      settings, steps: parameters.names.map { _ in 0 }, first: parameters.zeros(),
+      second: parameters.zeros(), decays: decays)
   }
 
   /// An optimiser as a checkpoint holds it.
   public init(
-    _ settings: Settings, steps: Int, first: ParameterSet, second: ParameterSet,
+    _ settings: Settings, steps: [Int], first: ParameterSet, second: ParameterSet,
     decays: (String) -> Bool
   ) {
     self.settings = settings
@@ -59,17 +61,17 @@ public struct AdamW: Sendable {
   public mutating func step(
     _ parameters: inout ParameterSet, gradients: [Tensor?], scale: Double, rate: Double
   ) {
-    steps += 1
-    let power = Double(steps)
-    var step = AdamWStep(
-      gradientScale: Float(scale), rate: Float(rate), firstDecay: Float(settings.firstDecay),
-      secondDecay: Float(settings.secondDecay),
-      firstCorrection: Float(1 - pow(settings.firstDecay, power)),
-      secondCorrection: Float(1 - pow(settings.secondDecay, power)),
-      epsilon: Float(settings.epsilon), weightDecay: 0)
     for index in parameters.values.indices {
       guard let gradient = gradients[index] else { continue }
-      step.weightDecay = decays[index] ? Float(settings.weightDecay) : 0
+      steps[index] += 1
+      let power = Double(steps[index])
+      let step = AdamWStep(
+        gradientScale: Float(scale), rate: Float(rate), firstDecay: Float(settings.firstDecay),
+        secondDecay: Float(settings.secondDecay),
+        firstCorrection: Float(1 - pow(settings.firstDecay, power)),
+        secondCorrection: Float(1 - pow(settings.secondDecay, power)),
+        epsilon: Float(settings.epsilon),
+        weightDecay: decays[index] ? Float(settings.weightDecay) : 0)
       parameters.values[index].step(
         step, gradient: gradient, first: &first.values[index], second: &second.values[index])
     }

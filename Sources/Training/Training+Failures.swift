@@ -7,3 +7,149 @@ extension Failure {
       remedy: "lower --lr or lengthen --warmup; the last checkpoint is whole")
   }
 }
+
+// What is wrong with data.
+extension Failure {
+  static func missing(_ what: String, of record: String, file: String, tool: String) -> Failure {
+    Failure(
+      .badInput, subject: file, record: record, problem: "no \(what)",
+      remedy: "pass the records through \(tool) first")
+  }
+
+  static func latentShape(
+    _ shape: [Int], width: Int, record: String, file: String
+  ) -> Failure {
+    Failure(
+      .configuration, subject: file, record: record,
+      problem: "latents of shape \(shape), the model learns [frames, \(width)]",
+      remedy: "encode the records with the model's own codec")
+  }
+
+  static func frameRate(
+    _ rate: Double, expected: Double, record: String, file: String
+  ) -> Failure {
+    Failure(
+      .configuration, subject: file, record: record,
+      problem: "\(rate) latent frames a second, the model has \(expected)",
+      remedy: "encode the records with the model's own codec")
+  }
+
+  static func nonFiniteLatents(record: String, file: String) -> Failure {
+    Failure(
+      .badInput, subject: file, record: record, problem: "latents that are not finite numbers",
+      remedy: "encode the record again")
+  }
+
+  static func unknownToken(_ token: Int, size: Int, record: String, file: String) -> Failure {
+    Failure(
+      .configuration, subject: file, record: record,
+      problem: "token \(token), the model's tokenizer has \(size)",
+      remedy: "tokenize the records with the model's own tokenizer")
+  }
+
+  static func otherModel(_ what: String, tool: String, file: String) -> Failure {
+    Failure(
+      .configuration, subject: file, problem: "its \(what) were made with another model",
+      remedy: "run \(tool) with the model that is trained")
+  }
+
+  static func scatteredParts(record: String, file: String) -> Failure {
+    Failure(
+      .badInput, subject: file, record: record,
+      problem: "its parts are not complete, contiguous and in order",
+      remedy: "make the shards again with tts-shard")
+  }
+
+  static func nothingToLearn(_ what: String, leftOut: [String: Int]) -> Failure {
+    let counts = leftOut.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    return Failure(
+      .badInput, subject: what,
+      problem: "no utterance to learn from"
+        + (counts.isEmpty ? "" : "; left out: " + counts.joined(separator: ", ")),
+      remedy: "look at the records with tts-stream view")
+  }
+
+  static func changedWhileReading(record: String, file: String) -> Failure {
+    Failure(
+      .badInput, subject: file, record: record, problem: "the file changed during the run",
+      remedy: "leave the shards alone while they are trained on")
+  }
+
+  static func noMatch(_ pattern: String) -> Failure {
+    Failure(
+      .noInput, subject: pattern, problem: "no such file", remedy: "check the path or the pattern")
+  }
+
+  static func givenTwice(_ path: String) -> Failure {
+    Failure(
+      .usage, subject: path, problem: "the file is named twice",
+      remedy: "name every shard once")
+  }
+}
+
+// What is wrong with a run.
+extension Failure {
+  static func damagedCheckpoint(_ path: String, _ problem: String) -> Failure {
+    Failure(.badInput, subject: path, problem: problem, remedy: "an earlier checkpoint is used")
+  }
+
+  static func checkpointVersion(_ path: String) -> Failure {
+    Failure(
+      .unsupportedFormat, subject: path, problem: "a checkpoint of a newer version",
+      remedy: "use a newer ttstools")
+  }
+
+  static func noWholeCheckpoint(_ folder: String, last: Failure) -> Failure {
+    Failure(
+      .badInput, subject: folder, problem: "no checkpoint is whole: \(last.problem)",
+      remedy: "start a new run in another directory")
+  }
+
+  static func runExists(_ path: String) -> Failure {
+    Failure(
+      .cannotCreate, subject: path, problem: "there is a run already",
+      remedy: "add --resume to continue it, or choose another directory")
+  }
+
+  static func notARun(_ path: String) -> Failure {
+    Failure(
+      .cannotCreate, subject: path, problem: "the directory holds a model, but no run",
+      remedy: "choose another directory")
+  }
+
+  static func damagedRun(_ path: String) -> Failure {
+    Failure(
+      .badInput, subject: path, problem: "it does not describe a run",
+      remedy: "start a new run in another directory")
+  }
+
+  static func changedOption(_ name: String, was old: String, is new: String, run: String) -> Failure
+  {
+    Failure(
+      .configuration, subject: run, problem: "--\(name) is \(new), the run was begun with \(old)",
+      remedy: "continue with the same options (only --steps may differ), or begin another run")
+  }
+
+  static func changedInput(_ name: String, run: String) -> Failure {
+    Failure(
+      .configuration, subject: run, problem: "--\(name) is not what the run was begun with",
+      remedy: "continue with the same model and data, or begin another run")
+  }
+
+  static func runIsLonger(_ steps: Int, than asked: Int, run: String) -> Failure {
+    Failure(
+      .usage, subject: run, problem: "it has made \(steps) steps already, --steps is \(asked)",
+      remedy: "ask for more steps")
+  }
+
+  static let stopped = Failure(
+    .interrupted, problem: "interrupted", remedy: "run the same command with --resume")
+}
+
+extension Failure {
+  static func nonFiniteLoss(step: Int) -> Failure {
+    Failure(
+      .badInput, problem: "the loss is not finite at step \(step)",
+      remedy: "lower --lr or lengthen --warmup; the last checkpoint is whole")
+  }
+}

@@ -1,0 +1,216 @@
+public import Base
+import Foundation
+import Glibc
+import NeuralNetworks
+import Safetensors
+public import Tensors
+
+/// All that changes while a run goes on; what is random follows from the step.
+public struct TrainingState: Sendable {
+  /// Optimiser steps made.
+  public var step: Int
+  /// What trains.
+  public var parameters: ParameterSet
+  /// The optimiser.
+  public var optimizer: AdamW
+  /// The running average of the parameters; nil when none is kept.
+  public var average: ParameterSet?
+  /// What does not train but may change.
+  public var buffers: [String: Tensor]
+
+  /// The weights that a run hands out: the running average where one is kept.
+  public var weights: ParameterSet { average ?? parameters }
+}
+
+/// The checkpoints of a run: `checkpoints/00000100.safetensors` with the tensors and
+/// `checkpoints/00000100.json` with the rest and the digest of the other, written last. A checkpoint
+/// counts only when both are there and agree.
+public struct Checkpoints: Sendable {
+  /// The folder.
+  public let folder: String
+  /// How many are kept.
+  public let kept: Int
+
+  private static let groups = ["parameter.", "first.", "second.", "average.", "buffer."]
+
+  /// The checkpoints in a folder, which is created with the first one.
+  public init(folder: String, kept: Int) {
+    self.folder = folder
+    self.kept = kept
+  }
+
+  private func path(_ step: Int, _ suffix: String) -> String {
+    let digits = String(step)
+    return folder + "/" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + suffix
+  }
+
+  /// The steps of which a description is there, newest first; they are not verified.
+  public func steps() -> [Int] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+      .compactMap { Int($0.dropLast(5)) }.sorted(by: >)
+  }
+
+  /// Writes a checkpoint, then removes those beyond the number kept. Where writing fails the
+  /// earlier ones stay.
+  public func write(_ state: TrainingState) throws {
+    guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
+      throw Failure.systemCall("create", folder, writing: true, code: errno)
+    }
+    var tensors: [(name: String, tensor: Tensor)] = []
+    func add(_ prefix: String, _ set: ParameterSet) {
+      for (name, tensor) in zip(set.names, set.values) { tensors.append((prefix + name, tensor)) }
+    }
+    add("parameter.", state.parameters)
+    add("first.", state.optimizer.first)
+    add("second.", state.optimizer.second)
+    if let average = state.average { add("average.", average) }
+    add("buffer.", ParameterSet(state.buffers))
+    let digest = try writeTensors(tensors, to: path(state.step, ".safetensors"))
+    let steps = Dictionary(
+      uniqueKeysWithValues: zip(state.parameters.names, state.optimizer.steps))
+    let description: JSON = [
+      "format": "ttstools checkpoint", "version": 1, "step": .integer(Int64(state.step)),
+      "sha256": .string(digest.description),
+      "optimizer_steps": .object(steps.mapValues { .integer(Int64($0)) }),
+    ]
+    try AtomicFile.write(description.canonicalBytes + [10], to: path(state.step, ".json"))
+    for step in self.steps().dropFirst(kept) {
+      // The description goes first: what it describes is nothing without it.
+      unlink(path(step, ".json"))
+      unlink(path(step, ".safetensors"))
+    }
+  }
+
+  /// The newest checkpoint that verifies.
+  ///
+  /// - Parameters:
+  ///   - like: a state of the same run, for names and shapes.
+  ///   - decays: whether weight decay applies to a parameter.
+  ///   - onDamaged: called with the failure of each checkpoint that does not verify.
+  /// - Returns: nil when there is no checkpoint at all.
+  /// - Throws: `badInput` when there are some, but none is whole.
+  public func newest(
+    like state: TrainingState, decays: (String) -> Bool, onDamaged: (Failure) -> Void
+  ) throws -> TrainingState? {
+    removeLeftovers()
+    var last: Failure?
+    for step in steps() {
+      do {
+        return try read(step, like: state, decays: decays)
+      } catch let failure as Failure {
+        onDamaged(failure)
+        last = failure
+      }
+    }
+    if let last { throw Failure.noWholeCheckpoint(folder, last: last) }
+    return nil
+  }
+
+  private func read(
+    _ step: Int, like state: TrainingState, decays: (String) -> Bool
+  ) throws -> TrainingState {
+    let description = path(step, ".json")
+    let file = path(step, ".safetensors")
+    guard let data = FileManager.default.contents(atPath: description) else {
+      throw Failure.systemCall("read", description, code: errno)
+    }
+    guard let json = try? JSON.parse([UInt8](data)),
+      json["format"]?.string == "ttstools checkpoint", json["step"]?.integer == step,
+      let digest = json["sha256"]?.string, let steps = json["optimizer_steps"]?.object
+    else { throw Failure.damagedCheckpoint(description, "it does not describe a checkpoint") }
+    guard json["version"]?.integer == 1 else { throw Failure.checkpointVersion(description) }
+    guard try fileDigest(file).description == digest else {
+      throw Failure.damagedCheckpoint(file, "its content is not what was written")
+    }
+    let tensors = try SafetensorsFile(path: file)
+    func set(_ prefix: String, like set: ParameterSet) throws -> ParameterSet {
+      let names = tensors.names.filter { $0.hasPrefix(prefix) }
+      guard names.count == set.names.count else {
+        throw Failure.damagedCheckpoint(file, "it belongs to another model")
+      }
+      return ParameterSet(
+        Dictionary(
+          uniqueKeysWithValues: try zip(set.names, set.values).map { name, like in
+            guard tensors.shape(of: prefix + name) == like.shape else {
+              throw Failure.damagedCheckpoint(file, "'\(name)' is missing or has another shape")
+            }
+            return (name, Tensor(try tensors.floats(prefix + name), shape: like.shape))
+          }))
+    }
+    let counts = try state.parameters.names.map { name in
+      guard let count = steps[name]?.integer else {
+        throw Failure.damagedCheckpoint(description, "it belongs to another model")
+      }
+      return count
+    }
+    return TrainingState(
+      step: step, parameters: try set("parameter.", like: state.parameters),
+      optimizer: AdamW(
+        state.optimizer.settings, steps: counts,
+        first: try set("first.", like: state.parameters),
+        second: try set("second.", like: state.parameters), decays: decays),
+      average: try state.average.map { try set("average.", like: $0) },
+      buffers: try set("buffer.", like: ParameterSet(state.buffers)).dictionary)
+  }
+
+  /// Removes what a killed process was writing.
+  private func removeLeftovers() {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    for name in names where name.hasPrefix(".") && name.contains(".tmp-") {
+      unlink(folder + "/" + name)
+    }
+  }
+}
+
+/// Writes float32 tensors to a canonical safetensors file without a copy of them in memory.
+///
+/// - Returns: the digest of the file.
+func writeTensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws
+  -> SHA256Digest
+{
+  let sorted = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  var entries: [String: JSON] = [:]
+  var end = 0
+  for (name, tensor) in sorted {
+    let begin = end
+    end += 4 * tensor.count
+    entries[name] = [
+      "data_offsets": [.integer(Int64(begin)), .integer(Int64(end))], "dtype": "F32",
+      "shape": .array(tensor.shape.map { .integer(Int64($0)) }),
+    ]
+  }
+  var header = JSON.object(entries).canonicalBytes
+  header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
+  let file = try AtomicFile(path: path)
+  var hasher = SHA256Hasher()
+  func write(_ bytes: UnsafeRawBufferPointer) throws {
+    hasher.update(bytes)
+    try file.write(bytes)
+  }
+  try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try write($0) }
+  try header.withUnsafeBytes { try write($0) }
+  for (_, tensor) in sorted {
+    try tensor.withValues { try write(UnsafeRawBufferPointer($0)) }
+  }
+  try file.commit()
+  return hasher.finish()
+}
+
+/// The digest of a file.
+func fileDigest(_ path: String) throws -> SHA256Digest {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw Failure.systemCall("open", path, code: errno) }
+  defer { close(descriptor) }
+  var hasher = SHA256Hasher()
+  var buffer = [UInt8](repeating: 0, count: 1 << 20)
+  while true {
+    let count = read(descriptor, &buffer, buffer.count)
+    if count < 0 {
+      if errno == EINTR { continue }
+      throw Failure.systemCall("read", path, code: errno)
+    }
+    if count == 0 { return hasher.finish() }
+    buffer.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+  }
+}

@@ -1,0 +1,261 @@
+public import Base
+import Glibc
+public import ModelInterface
+public import Records
+import Tensors
+import Text
+
+/// What shards hold to learn from: an index of utterances; their data is read when it is needed.
+public struct Corpus: Sendable {
+  /// One utterance: where its records are and how long it is.
+  struct Utterance: Sendable {
+    var file: Int32
+    /// Of its first record.
+    var ordinal: Int32
+    var parts: Int32
+    var frames: Int32
+    var tokens: Int32
+    /// Its speaker's number; -1 when nobody said who speaks.
+    var speaker: Int32
+  }
+
+  /// The files, in order.
+  public let paths: [String]
+  /// Mean of each latent channel over all frames.
+  public let mean: [Float]
+  /// Unbiased standard deviation of each latent channel over all frames.
+  public let deviation: [Float]
+  /// Frames in all.
+  public let frames: Int
+  /// How many utterances were left out, by reason, and how many were cut.
+  public let leftOut: [String: Int]
+  /// The utterances that were cut to the longest length.
+  public let cut: Int
+  /// The digest of the content in order, wherever the files lie.
+  public let digest: SHA256Digest
+  /// Records in all files.
+  public let records: Int
+  /// The stages that the records came from.
+  public let header: StreamHeader
+  let utterances: [Utterance]
+  let speakers: [[Int32]]
+  let rules: ExampleRules
+
+  /// The number of utterances.
+  public var count: Int { utterances.count }
+  /// The number of named speakers.
+  public var speakerCount: Int { speakers.count }
+
+  /// Reads all shards once, checking everything on the way.
+  ///
+  /// - Parameters:
+  ///   - patterns: files or patterns of files.
+  ///   - maxSeconds: longer utterances are left out, or cut where the times of words are known.
+  ///   - name: what the corpus is called in messages.
+  ///   - onRecord: called with the number of records read so far; may throw to stop.
+  public init(
+    _ patterns: [String], for trainable: any Trainable, maxSeconds: Double, name: String,
+    onRecord: (Int) throws -> Void
+  ) throws {
+    let rules = ExampleRules(
+      width: trainable.latentWidth, frameRate: trainable.frameRate,
+      maxFrames: max(1, Int(maxSeconds * trainable.frameRate)), tokenizer: trainable.tokenizer)
+    let paths = try expand(patterns)
+    try ShardManifest.check(paths)
+    var index = CorpusIndex(rules: rules)
+    var digests: [SHA256Digest] = []
+    var headers: [StreamHeader] = []
+    for (file, path) in paths.enumerated() {
+      let reader = try RecordReader(path: path)
+      var segment = -1
+      var ordinal = 0
+      while let record = try reader.next() {
+        if reader.segment != segment {
+          segment = reader.segment
+          try check(reader.header, file: path, against: trainable)
+          headers.append(reader.header)
+        }
+        try index.add(record, file: file, ordinal: ordinal, path: path)
+        ordinal += 1
+        try onRecord(index.records)
+      }
+      try index.finishFile(path)
+      digests += reader.trailers.map(\.orderedDigest)
+    }
+    guard !index.utterances.isEmpty else {
+      throw Failure.nothingToLearn(name, leftOut: index.leftOut)
+    }
+    self.paths = paths
+    self.rules = rules
+    digest = SHA256Digest(of: digests.flatMap(\.bytes))
+    header = StreamHeader.merging(headers)
+    records = index.records
+    utterances = index.utterances
+    speakers = index.speakers
+    leftOut = index.leftOut
+    cut = index.cut
+    frames = index.statistics.count
+    (mean, deviation) = index.statistics.result()
+  }
+}
+
+/// The index while it grows.
+private struct CorpusIndex {
+  let rules: ExampleRules
+  var utterances: [Corpus.Utterance] = []
+  var speakers: [[Int32]] = []
+  var leftOut: [String: Int] = [:]
+  var cut = 0
+  var records = 0
+  var statistics: ChannelStatistics
+  private var speakerNumbers: [String: Int32] = [:]
+  private var open: [Record] = []
+  private var firstOrdinal = 0
+
+  init(rules: ExampleRules) {
+    self.rules = rules
+    statistics = ChannelStatistics(width: rules.width)
+  }
+
+  /// Counts a record; an utterance is complete with its last part.
+  mutating func add(_ record: Record, file: Int, ordinal: Int, path: String) throws {
+    records += 1
+    if open.isEmpty { firstOrdinal = ordinal }
+    guard record.part ?? 0 == open.count, open.isEmpty || open[0].id == record.id else {
+      throw Failure.scatteredParts(record: record.id, file: path)
+    }
+    open.append(record)
+    guard record.isLastPart else { return }
+    let parts = open
+    open = []
+    let material: Material
+    do {
+      material = try rules.material(of: parts, file: path)
+    } catch let reason as LeftOut {
+      leftOut[reason.rawValue, default: 0] += 1
+      return
+    }
+    if material.isCut { cut += 1 }
+    statistics.add(material.latents)
+    let number = Int32(utterances.count)
+    var speaker: Int32 = -1
+    if let name = parts[0].speaker {
+      speaker = speakerNumbers[name] ?? Int32(speakers.count)
+      if speaker == speakers.count {
+        speakerNumbers[name] = speaker
+        speakers.append([])
+      }
+      speakers[Int(speaker)].append(number)
+    }
+    utterances.append(
+      Corpus.Utterance(
+        file: Int32(file), ordinal: Int32(firstOrdinal), parts: Int32(parts.count),
+        frames: Int32(material.latents.rows), tokens: Int32(material.tokens.count),
+        speaker: speaker))
+  }
+
+  func finishFile(_ path: String) throws {
+    if let first = open.first { throw Failure.scatteredParts(record: first.id, file: path) }
+  }
+}
+
+/// Mean and deviation of channels, in double precision.
+struct ChannelStatistics {
+  private(set) var count = 0
+  private var sums: [Double]
+  private var squares: [Double]
+  /// The first frame: sums are taken relative to it, so that nothing cancels.
+  private var origin: [Double] = []
+
+  init(width: Int) {
+    sums = Array(repeating: 0, count: width)
+    squares = sums
+  }
+
+  mutating func add(_ frames: Tensor) {
+    let width = sums.count
+    frames.withValues { values in
+      if origin.isEmpty { origin = values.prefix(width).map(Double.init) }
+      var channel = 0
+      for value in values {
+        let difference = Double(value) - origin[channel]
+        sums[channel] += difference
+        squares[channel] += difference * difference
+        channel = channel + 1 == width ? 0 : channel + 1
+      }
+    }
+    count += frames.rows
+  }
+
+  func result() -> (mean: [Float], deviation: [Float]) {
+    guard count > 0 else {
+      return (sums.map { _ in 0 }, sums.map { _ in 1 })
+    }
+    let number = Double(count)
+    let mean = zip(sums, origin).map { Float($0 / number + $1) }
+    let deviation = zip(sums, squares).map { sum, square in
+      // A channel that never changes is left as it is rather than divided by nothing.
+      let variance = count > 1 ? max(0, (square - sum * sum / number) / (number - 1)) : 0
+      return variance > 1e-12 ? Float(variance.squareRoot()) : 1
+    }
+    return (mean, deviation)
+  }
+}
+
+/// The files that patterns stand for, in order; a name that is a file stands for itself.
+///
+/// - Throws: `noInput` where there is none; `usage` where one is named twice.
+public func expand(_ patterns: [String]) throws -> [String] {
+  var paths: [String] = []
+  for pattern in patterns {
+    var status = stat()
+    if stat(pattern, &status) == 0 {
+      paths.append(pattern)
+      continue
+    }
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(pattern, GLOB_NOSORT, nil, &found) == 0 else { throw Failure.noMatch(pattern) }
+    let names = (0..<Int(found.gl_pathc)).compactMap {
+      found.gl_pathv[$0].map { String(cString: $0) }
+    }
+    paths += names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+  var seen = Set<String>()
+  for path in paths where !seen.insert(path).inserted { throw Failure.givenTwice(path) }
+  return paths
+}
+
+/// Refuses latents of another codec and tokens of another tokenizer, where the stream says so.
+private func check(
+  _ header: StreamHeader, file: String, against trainable: any Trainable
+) throws {
+  let checks = [
+    ("latents", "tts-mimi-encode", trainable.codecDigest),
+    ("tokens", "tts-tokenize", trainable.tokenizer.digest),
+  ]
+  for (what, tool, digest) in checks {
+    for stage in header.latest(of: tool) where !stage.models.isEmpty {
+      guard stage.models.values.contains(digest.description) else {
+        throw Failure.otherModel(what, tool: tool, file: file)
+      }
+    }
+  }
+}
+
+extension StreamHeader {
+  /// The stages of a tool whose output no other stage of the same tool went over.
+  ///
+  /// Decoding, which `tts-mimi-encode` can do too, makes no latents.
+  func latest(of tool: String) -> [Stage] {
+    let own = stages.filter { $0.tool == tool && $0.parameters["decode"] != "true" }
+    let byID = Dictionary(stages.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    var older = Set<String>()
+    var waiting = own.flatMap(\.parents)
+    while let id = waiting.popLast() {
+      guard older.insert(id).inserted, let stage = byID[id] else { continue }
+      waiting += stage.parents
+    }
+    return own.filter { !older.contains($0.id) }
+  }
+}

@@ -1,0 +1,92 @@
+import Base
+import Records
+import Safetensors
+import Tensors
+import Text
+
+/// What is learnt from one utterance, before it gets a voice prompt.
+struct Material: Sendable {
+  /// `[frames, channels]`, raw.
+  var latents: Tensor
+  var tokens: [Int32]
+  /// Whether it was cut to the longest length allowed.
+  var isCut = false
+}
+
+/// Why an utterance is not learnt from.
+enum LeftOut: String, Error, CaseIterable {
+  case rejected = "rejected"
+  case tooLong = "too long"
+  case noText = "without text"
+  case noSound = "without sound"
+}
+
+/// How utterances become material: the same when they are counted and when they are read.
+struct ExampleRules: Sendable {
+  /// Channels of the latents.
+  var width: Int
+  var frameRate: Double
+  /// Frames of the longest utterance.
+  var maxFrames: Int
+  /// Audio kept after the last word of a cut utterance, in seconds.
+  static let tail = 0.2
+  var tokenizer: any Tokenizer
+
+  /// The material of an utterance.
+  ///
+  /// - Parameter parts: all its records, in order.
+  /// - Throws: `LeftOut` where it is not to be used, `Failure` where data and model do not go
+  ///   together.
+  func material(of parts: [Record], file: String) throws -> Material {
+    guard !parts.contains(where: \.isRejected) else { throw LeftOut.rejected }
+    guard let first = parts.first else { throw LeftOut.noSound }
+    var values: [Float] = []
+    for part in parts {
+      guard let array = part.arrays["latents"] else {
+        throw Failure.missing("latents", of: part.id, file: file, tool: "tts-mimi-encode")
+      }
+      guard array.shape.count == 2, array.shape[1] == width else {
+        throw Failure.latentShape(array.shape, width: width, record: part.id, file: file)
+      }
+      if let rate = part.frameRate, abs(rate - frameRate) > 1e-6 {
+        throw Failure.frameRate(rate, expected: frameRate, record: part.id, file: file)
+      }
+      values += try array.floats()
+    }
+    let frames = values.count / max(1, width)
+    guard frames > 0 else { throw LeftOut.noSound }
+    guard let array = first.arrays["tokens"] else {
+      throw Failure.missing("tokens", of: first.id, file: file, tool: "tts-tokenize")
+    }
+    var material = Material(
+      latents: Tensor(values, shape: [frames, width]), tokens: try array.int32s())
+    guard material.latents.squaredNorm.isFinite else {
+      throw Failure.nonFiniteLatents(record: first.id, file: file)
+    }
+    if frames > maxFrames { try cut(&material, to: first) }
+    guard !material.tokens.isEmpty else { throw LeftOut.noText }
+    let size = tokenizer.size
+    if let token = material.tokens.first(where: { $0 < 0 || Int($0) >= size }) {
+      throw Failure.unknownToken(Int(token), size: size, record: first.id, file: file)
+    }
+    return material
+  }
+
+  /// Cuts an utterance that is too long after the last word that fits, text and sound together.
+  private func cut(_ material: inout Material, to record: Record) throws {
+    guard let ends = try record.arrays["word_ends"]?.floats(), let text = record.text else {
+      throw LeftOut.tooLong
+    }
+    let words = text.split(whereSeparator: \.isWhitespace)
+    let limit = Double(maxFrames) / frameRate
+    guard words.count == ends.count,
+      let count = ends.lastIndex(where: { $0.isFinite && $0 > 0 && Double($0) <= limit }),
+      ends[...count].allSatisfy({ !($0.isFinite && Double($0) > limit) })
+    else { throw LeftOut.tooLong }
+    let frames = min(maxFrames, Int((Double(ends[count]) + Self.tail) * frameRate))
+    guard frames > 0, frames <= material.latents.rows else { throw LeftOut.tooLong }
+    material.latents = material.latents.rows(0..<frames)
+    material.tokens = try tokenizer.encode(words[...count].joined(separator: " "))
+    material.isCut = true
+  }
+}

@@ -1,0 +1,73 @@
+import Base
+import Foundation
+import Glibc
+
+/// `progress.jsonl`: one JSON object a line, in the official trainer's form. A continued run cuts
+/// off what lies past its checkpoint, so that the file reads as one run.
+final class ProgressLog {
+  private let path: String
+  private var descriptor: Int32
+  /// The type and step of each line but the `train` ones.
+  private var noted: Set<String> = []
+
+  /// Opens the log.
+  ///
+  /// - Parameter step: lines of later steps are removed; nil begins anew.
+  init(path: String, keepingUpTo step: Int?) throws {
+    self.path = path
+    descriptor = -1
+    var kept: [UInt8] = []
+    if let step, let data = FileManager.default.contents(atPath: path) {
+      for line in data.split(separator: 10) {
+        guard let json = try? JSON.parse(Array(line)), let number = json["step"]?.integer,
+          number <= step
+        else { continue }
+        note(json["type"]?.string ?? "", number)
+        kept += line + [10]
+      }
+    }
+    try AtomicFile.write(kept, to: path)
+    descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw Failure.systemCall("open", path, writing: true, code: errno)
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Whether there is a line of a type, other than `train`, for a step.
+  func has(_ type: String, _ step: Int) -> Bool { noted.contains("\(type) \(step)") }
+
+  private func note(_ type: String, _ step: Int) {
+    if type != "train" { noted.insert("\(type) \(step)") }
+  }
+
+  /// Adds a line.
+  func write(
+    _ type: String, step: Int, _ members: [String: JSON] = [:], metrics: [String: Double]? = nil
+  ) throws {
+    var object = members
+    object["type"] = .string(type)
+    object["step"] = .integer(Int64(step))
+    object["time"] = .string(Self.time())
+    if let metrics { object["metrics"] = .object(metrics.mapValues { Self.number($0) }) }
+    let line = JSON.object(object).canonicalBytes + [10]
+    try line.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
+    note(type, step)
+  }
+
+  /// Sees to it that all lines are on the disk.
+  func synchronize() { fsync(descriptor) }
+
+  /// JSON has no infinities.
+  static func number(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }
+
+  private static func time() -> String {
+    var now = Glibc.time(nil)
+    var parts = tm()
+    localtime_r(&now, &parts)
+    var text = [CChar](repeating: 0, count: 40)
+    let count = strftime(&text, text.count, "%Y-%m-%d %H:%M:%S%z", &parts)
+    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,92 @@
+public import ModelInterface
+import Tensors
+
+/// Where the latent statistics of a run come from.
+public enum LatentStatistics: String, Sendable, CaseIterable {
+  /// Mean and deviation of all training latents, before the first step, then fixed.
+  case data
+  /// Moved towards each micro-batch of the first steps, as the official trainer does.
+  case ema
+  /// Those of the model, unchanged.
+  case model
+}
+
+/// What a run is made with. Only `steps` may differ when a run is continued.
+public struct TrainingOptions: Sendable {
+  /// Optimiser steps in all.
+  public var steps = 20_000
+  /// Utterances in a micro-batch.
+  public var batch = 8
+  /// Micro-batches whose gradients make one step.
+  public var accumulate = 1
+  /// The learning rate by step.
+  public var rate = LearningRate(highest: 2e-4, warmup: 500)
+  /// The optimiser's settings.
+  public var optimizer = AdamW.Settings()
+  /// The norm that gradients are clipped to; 0 for no clipping.
+  public var clip = 1.0
+  /// How much of the running average of the weights a step keeps; 0 for none.
+  public var averageDecay = 0.999
+  /// What the loss is made with.
+  public var loss = LossOptions()
+  /// Where the latent statistics come from.
+  public var statistics = LatentStatistics.model
+  /// Seed of all that is random.
+  public var seed: UInt64 = 42
+  /// Longer utterances are left out, or cut where their words' times are known.
+  public var maxSeconds = 30.0
+  /// A voice prompt is at most this long; 0 for none.
+  public var promptSeconds = 5.0
+  /// Batches are cut from the samples of so many batches, sorted by length.
+  public var bucketBatches = 5
+  /// Steps between validations.
+  public var validEvery = 2000
+  /// Micro-batches of a validation at most.
+  public var validBatches = 50
+  /// Steps between checkpoints.
+  public var checkpointEvery = 2000
+  /// Checkpoints kept.
+  public var keptCheckpoints = 3
+
+  /// The official defaults.
+  public init() { loss.distillationProbability = 0.25 }
+
+  /// Steps in which `LatentStatistics.ema` moves.
+  public static let statisticsSteps = 1000
+  /// How much of the statistics a micro-batch keeps.
+  public static let statisticsDecay: Float = 0.999
+
+  /// The options that change the result, by the names of the command line. The number of steps and
+  /// how often a run is saved and looked at are not among them: a checkpoint more or less changes
+  /// nothing.
+  var recorded: [String: String] {
+    [
+      "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
+      "clip": "\(clip)", "distill-prob": "\(loss.distillationProbability)",
+      "ema-decay": "\(averageDecay)", "eos-weight": "\(loss.endOfSpeechWeight)",
+      "lr": "\(rate.highest)", "lr-min-ratio": "\(rate.lowestShare)",
+      "max-seconds": "\(maxSeconds)", "multiplier": "\(loss.multiplier)",
+      "prompt-seconds": "\(promptSeconds)", "schedule": rate.shape.rawValue, "seed": "\(seed)",
+      "statistics": statistics.rawValue,
+      "classic-stop-gradient": "\(loss.stopsTargetGradient)",
+      "text-dropout": "\(loss.textDropout)", "voice-dropout": "\(loss.voiceDropout)",
+      "warmup": "\(rate.warmup)", "weight-decay": "\(optimizer.weightDecay)",
+    ]
+  }
+
+  /// What else may not differ in a continued run, though it changes no weights.
+  var recordedHabits: [String: String] {
+    [
+      "checkpoint-every": "\(checkpointEvery)", "valid-batches": "\(validBatches)",
+      "valid-every": "\(validEvery)",
+    ]
+  }
+}
+
+/// Whether a model's latent statistics are those that a new model begins with: mean 0, deviation 1.
+public func hasFreshStatistics(_ trainable: any Trainable) -> Bool {
+  let width = trainable.latentWidth
+  let fresh = trainable.buffers(
+    mean: [Float](repeating: 0, count: width), deviation: [Float](repeating: 1, count: width))
+  return fresh.allSatisfy { trainable.buffers[$0.key]?.values == $0.value.values }
+}

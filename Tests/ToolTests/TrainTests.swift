@@ -1,0 +1,178 @@
+import Base
+import Foundation
+import Glibc
+import Records
+import Safetensors
+import TestSupport
+import Testing
+
+@Suite(.enabled(if: isBuilt("tts-train"))) struct TrainTests {
+  let folder = try! ScratchFolder()
+  let model = fixture("PocketTTS/lsd_train")
+
+  init() throws {
+    try write("train-0.ttsr", 0..<14)
+    try write("train-1.ttsr", 14..<20)
+    try write("valid.ttsr", 20..<24)
+  }
+
+  private func write(
+    _ name: String, _ ids: Range<Int>, header: StreamHeader = StreamHeader(),
+    change: (inout Record) -> Void = { _ in }
+  ) throws {
+    let records = ids.map { number in
+      var record = Record(id: "u\(number)")
+      record.speaker = "s\(number % 4)"
+      record.text = "hello"
+      record.frameRate = 12.5
+      var random = RandomNumbers(seed: 1, name: record.id)
+      let frames = 6 + number * 5 % 11
+      record.arrays["latents"] = ArrayData(
+        random.normal(frames * 32).map { $0 * 3 - 1 }, shape: [frames, 32])
+      record.arrays["tokens"] = ArrayData(
+        (0..<3 + number % 4).map { _ in Int32(random.index(below: 400)) })
+      change(&record)
+      return record
+    }
+    try writeStream(records, to: folder.file(name), header: header)
+  }
+
+  private func arguments(
+    _ run: String, _ more: [String] = [], train: String = "train-*.ttsr"
+  ) -> [String] {
+    [
+      "--model", model, "--train", train, "--valid", "valid.ttsr", "--run", run,
+      "--batch", "4", "--accumulate", "2", "--lr", "1e-2", "--warmup", "3", "--valid-every", "20",
+      "--checkpoint-every", "10", "--statistics", "data", "--ema-decay", "0.9", "--multiplier", "2",
+      "--steps", "40",
+    ] + more
+  }
+
+  private func train(
+    _ run: String, _ more: [String] = [], train: String = "train-*.ttsr"
+  ) throws -> ProcessResult {
+    try runTool("tts-train", arguments(run, more, train: train), directory: folder.path)
+  }
+
+  /// Starts a run, sends it a signal when a file of the run directory satisfies a condition.
+  private func interrupt(
+    _ run: String, _ signal: Int32, when isReady: () -> Bool
+  ) throws -> ProcessResult {
+    let process = try RunningProcess(
+      toolPath("tts-train"), arguments(run, ["-T", "1"]), directory: folder.path)
+    let end = Date().addingTimeInterval(60)
+    while !isReady(), Date() < end { usleep(2000) }
+    process.signal(signal)
+    return process.wait()
+  }
+
+  private func weights(_ run: String) throws -> [UInt8] {
+    try folder.read(run + "/model.safetensors")
+  }
+
+  private func trainLines(_ run: String) -> Int {
+    let bytes = (try? folder.read(run + "/progress.jsonl")) ?? []
+    return String(decoding: bytes, as: UTF8.self).components(separatedBy: #""type":"train""#).count
+      - 1
+  }
+
+  @Test func interruptedRunsEndWithTheSameBytes() throws {
+    let whole = try train("whole", ["-T", "1", "--report", "report.json"])
+    #expect(whole.code == 0, "\(whole.errors)")
+    let expected = try weights("whole")
+    let report = try JSON.parse(folder.read("report.json"))
+    let first = try #require(report["first_validation"]?["flow_diag"]?.double)
+    let last = try #require(report["validation"]?["flow_diag"]?.double)
+    #expect(last < first)
+    #expect(trainLines("whole") == 40)
+
+    let threads = try train("threads", ["-T", "2"])
+    #expect(threads.code == 0)
+    #expect(try weights("threads") == expected)
+
+    let stopped = try interrupt("stopped", SIGTERM) { trainLines("stopped") >= 3 }
+    #expect(stopped.code == 75, "\(stopped.errors)")
+    #expect(try train("stopped", ["-T", "2", "--resume"]).code == 0)
+    #expect(try weights("stopped") == expected)
+    #expect(trainLines("stopped") == 40)
+
+    let killed = try interrupt("killed", SIGKILL) {
+      folder.has("killed/checkpoints/00000010.json")
+    }
+    #expect(killed.code == 128 + SIGKILL)
+    #expect(try train("killed", ["--resume"]).code == 0)
+    #expect(try weights("killed") == expected)
+    #expect(trainLines("killed") == 40)
+
+    // The run directory is a model.
+    for name in ["config.yaml", "tokenizer.model", "run.json"] {
+      #expect(folder.has("whole/" + name), "\(name)")
+    }
+    let again = try runTool(
+      "tts-train",
+      ["--model", "whole", "--train", "train-0.ttsr", "--run", "next", "--steps", "1", "-q"],
+      directory: folder.path)
+    #expect(again.code == 0, "\(again.errors)")
+  }
+
+  @Test func whatGoesWrongHasItsCode() throws {
+    let short = ["--steps", "1"]
+    #expect(try train("run", short).code == 0)
+    #expect(try train("run", short).code == 73)
+    let other = try train("run", short + ["--resume", "--seed", "7"])
+    #expect(other.code == 78)
+    #expect(other.errors.contains("--seed"))
+    #expect(try train("run", ["--steps", "2", "--resume"]).code == 0)
+    #expect(try train("bad", ["--distill-prob", "0"]).code == 64)
+    #expect(!folder.has("bad"))
+
+    func fails(_ code: Int32, _ word: String) throws {
+      let result = try train("bad", short + ["-q"], train: "bad.ttsr")
+      #expect(result.code == code, "\(result.errors)")
+      #expect(result.errors.contains(word), "\(result.errors)")
+      #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+      #expect(!folder.has("bad"))
+    }
+    try fails(66, "bad.ttsr")
+    try folder.write("no stream", to: "bad.ttsr")
+    try fails(65, "bad.ttsr")
+    try write("bad.ttsr", 0..<2) { $0.arrays["latents"] = nil }
+    try fails(65, "tts-mimi-encode")
+    try write("bad.ttsr", 0..<2) { $0.arrays["tokens"] = ArrayData([Int32](arrayLiteral: 400)) }
+    try fails(78, "400")
+    try write("bad.ttsr", 0..<2) { $0.reject("noise") }
+    try fails(65, "2 rejected")
+    let stage = Stage(tool: "tts-mimi-encode", version: 1, models: ["encoder": "other"])
+    try write("bad.ttsr", 0..<2, header: StreamHeader().appending(stage))
+    try fails(78, "another model")
+    try write("bad.ttsr", 0..<2)
+    let bytes = try folder.read("bad.ttsr")
+    try folder.write(Array(bytes.dropLast(9)), to: "bad.ttsr")
+    try fails(65, "bad.ttsr")
+    try folder.write(
+      #"{"files":[],"format":"ttstools shards","from":"\#(SHA256Digest.zero)","stage":"x","version":1}"#,
+      to: "listed/manifest.json")
+    try write("listed/bad.ttsr", 0..<2)
+    let unlisted = try train("bad", short, train: "listed/bad.ttsr")
+    #expect(unlisted.code == 65)
+    #expect(unlisted.errors.contains("manifest"))
+  }
+
+  @Test func aFullDiskKeepsTheLastCheckpoint() throws {
+    #expect(try train("run", ["--steps", "10"]).code == 0)
+    let size = try weights("run").count
+    // No file may grow beyond half of a model: the next checkpoint cannot be written.
+    let words = arguments("run", ["--steps", "20", "--resume"]).map { "'\($0)'" }
+    let full = try runShell(
+      "trap '' XFSZ; ulimit -f \(size / 1024); exec tts-train " + words.joined(separator: " "),
+      directory: folder.path)
+    #expect(full.code == 74, "\(full.errors)")
+    #expect(folder.has("run/checkpoints/00000010.json"))
+    let names = try FileManager.default.contentsOfDirectory(
+      atPath: folder.file("run/checkpoints"))
+    #expect(!names.contains("00000020.json"))
+    #expect(try train("run", ["--steps", "20", "--resume"]).code == 0)
+    #expect(try train("whole", ["--steps", "20"]).code == 0)
+    #expect(try weights("run") == weights("whole"))
+  }
+}

@@ -1,0 +1,107 @@
+import Base
+import Foundation
+import Safetensors
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Training
+
+private func json(_ path: String) throws -> JSON {
+  try JSON.parse(Array(Data(contentsOf: URL(fileURLWithPath: fixture("PocketTTS/" + path)))))
+}
+
+@Suite struct OptimizerTests {
+  @Test func tenStepsEqualTheOfficialOnes() throws {
+    let cases = try SafetensorsFile(path: fixture("PocketTTS/optimiser/cases.safetensors"))
+    let settings = try json("optimiser/cases.json")
+    let rates = try #require(settings["rates"]?.array).compactMap(\.double)
+    func tensor(_ name: String) throws -> Tensor {
+      Tensor(try cases.floats(name), shape: try #require(cases.shape(of: name)))
+    }
+    let names = cases.names.filter { $0.hasPrefix("start.") }.map { String($0.dropFirst(6)) }
+    var parameters = ParameterSet(
+      Dictionary(uniqueKeysWithValues: try names.map { ($0, try tensor("start.\($0)")) }))
+    let schedule = LearningRate(highest: 0.03, warmup: 4, shape: .cosine, lowestShare: 0.1)
+    var optimizer = AdamW(AdamW.Settings(), for: parameters) {
+      $0 != "flow_lm.conditioner.embed.weight"
+    }
+    for step in 0..<10 {
+      var sum = GradientSum(count: parameters.names.count)
+      sum.add(
+        try parameters.names.map { name in
+          cases.names.contains("gradient.\(step).\(name)")
+            ? try tensor("gradient.\(step).\(name)") : nil
+        })
+      let norm = try sum.norm(names: parameters.names, step: step)
+      let expected = Double(try cases.floats("norm.\(step)")[0])
+      #expect(abs(norm - expected) <= 1e-6 * expected)
+      let rate = schedule.rate(step: step, of: 10)
+      #expect(abs(rate - rates[step]) <= 1e-12)
+      optimizer.step(
+        &parameters, gradients: sum.values, scale: clipScale(norm: norm, limit: 1), rate: rate)
+      for (name, value) in zip(parameters.names, parameters.values) {
+        let reference =
+          cases.names.contains("after.\(step).\(name)")
+          ? try cases.floats("after.\(step).\(name)") : try cases.floats("start.\(name)")
+        for (a, b) in zip(value.values, reference) {
+          #expect(abs(a - b) <= 2e-6 * max(abs(b), 0.1), "\(name) at step \(step): \(a), not \(b)")
+        }
+      }
+    }
+  }
+
+  @Test func scheduleEqualsTheOfficialOne() throws {
+    let entries = try #require(try json("lsd_train/training.json")["schedule"]?.array)
+    #expect(entries.count > 20)
+    for entry in entries {
+      let rate = LearningRate(
+        highest: try #require(entry["lr"]?.double),
+        warmup: try #require(entry["warmup_steps"]?.integer),
+        shape: try #require(entry["schedule"]?.string.flatMap(LearningRate.Shape.init)),
+        lowestShare: try #require(entry["lr_min_ratio"]?.double))
+      let value = rate.rate(
+        step: try #require(entry["step"]?.integer), of: try #require(entry["max_steps"]?.integer))
+      let expected = try #require(entry["value"]?.double)
+      #expect(abs(value - expected) <= 1e-12 + 1e-9 * expected)
+    }
+  }
+
+  @Test func averageMovesTowardsTheValues() {
+    var average = ParameterSet(["a": Tensor([1, 2]), "b": Tensor(repeating: 4, shape: [40_000])])
+    average.average(
+      with: ParameterSet(["a": Tensor([2, 0]), "b": Tensor(repeating: 0, shape: [40_000])]),
+      decay: 0.75)
+    #expect(average.values[0].values == [1.25, 1.5])
+    #expect(average.values[1].values.allSatisfy { $0 == 3 })
+  }
+
+  @Test func nonFiniteGradientIsNamed() {
+    var sum = GradientSum(count: 2)
+    sum.add([Tensor([1, 2]), Tensor([.nan])])
+    #expect {
+      try sum.norm(names: ["fine", "broken"], step: 3)
+    } throws: {
+      ($0 as? Failure)?.problem.contains("'broken'") == true
+    }
+  }
+
+  @Test(arguments: [1, 2, 3, 4, 5, 16, 17, 100, 257, 1000, 4097])
+  func permutationIsABijection(count: Int) {
+    for seed in [0, 1, 77] as [UInt64] {
+      let permutation = Permutation(count: count, seed: seed, name: "epoch 0")
+      #expect(Set((0..<count).map { permutation[$0] }) == Set(0..<count))
+    }
+  }
+
+  @Test func permutationsDifferAndMix() {
+    let count = 10_000
+    let one = Permutation(count: count, seed: 1, name: "epoch 0")
+    let other = Permutation(count: count, seed: 1, name: "epoch 1")
+    let places = (0..<count).map { one[$0] }
+    #expect(places != (0..<count).map { other[$0] })
+    // Neighbours end up far apart: the mean distance of a random permutation is a third of the count.
+    let distance = zip(places, places.dropFirst()).reduce(0) { $0 + abs($1.0 - $1.1) } / (count - 1)
+    #expect(abs(distance - count / 3) < count / 30)
+  }
+}

@@ -1,0 +1,115 @@
+import Base
+import ModelInterface
+import Records
+import Safetensors
+import Tensors
+import Testing
+import Text
+
+@testable import Training
+
+struct TinyTokenizer: Tokenizer {
+  var size = 10
+  var digest = SHA256Digest(of: "tiny tokenizer".utf8)
+  func encode(_ text: String) throws -> [Int32] { text.utf8.map { Int32($0 % 10) } }
+  func decode(_ ids: [Int32]) throws -> String { ids.map(String.init).joined() }
+}
+
+/// Learns y = x W + b + table[token] on latents with noise: enough to see order, noise, statistics
+/// and voices in the result.
+struct TinyTrainable: Trainable {
+  static let width = 3
+  var parameters: [String: Tensor] = [
+    "weight": Tensor((0..<9).map { Float($0) * 0.1 }, shape: [3, 3]),
+    "bias": Tensor([0.5, -0.5, 0]),
+    "table": Tensor((0..<30).map { Float($0 % 7) * 0.1 }, shape: [10, 3]),
+    "unused": Tensor([1, 2]),
+  ]
+  var buffers: [String: Tensor] = ["mean": .zeros([3]), "std": Tensor(repeating: 1, shape: [3])]
+  var latentWidth = TinyTrainable.width
+  var voiceWidth = TinyTrainable.width
+  var frameRate = 12.5
+  var tokenizer: any Tokenizer = TinyTokenizer()
+  var codecDigest = SHA256Digest(of: "tiny codec".utf8)
+
+  func decays(_ name: String) -> Bool { name != "table" }
+
+  func loss(
+    of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
+    options: LossOptions, isEvaluation: Bool, random: inout RandomNumbers
+  ) throws -> LossReport {
+    let mean = try #require(buffers["mean"])
+    let weight = try #require(parameters["weight"])
+    let bias = try #require(parameters["bias"])
+    let table = try #require(parameters["table"])
+    let x = concatenateRows(batch.map(\.latents)) - mean
+    let noise = Tensor(random.normal(x.count), shape: x.shape)
+    let distills = isEvaluation || random.uniform() < options.distillationProbability
+    let tokens = batch.flatMap { example in
+      (0..<example.latents.rows).map { example.tokens[$0 % example.tokens.count] }
+    }
+    let voices = batch.reduce(Float(0)) { $0 + ($1.voice?.values.reduce(0, +) ?? 0) }
+    var y = (x + noise * 0.1).product(transposed: weight) + bias
+    y = y + table.gatherRows(tokens)
+    var loss = (y - x + voices * 1e-3).squared().mean()
+    if distills { loss = loss + bias.squared().sum() * 0.01 }
+    var metrics = ["loss": Double(loss.scalar)]
+    if distills { metrics["flow_distill"] = 1 }
+    return LossReport(loss: loss, metrics: metrics)
+  }
+
+  func buffers(
+    _ buffers: [String: Tensor], movedTowards batch: [TrainingExample], decay: Float
+  ) -> [String: Tensor] {
+    var statistics = ChannelStatistics(width: latentWidth)
+    for example in batch { statistics.add(example.latents) }
+    let result = statistics.result()
+    let new = self.buffers(mean: result.mean, deviation: result.deviation)
+    return buffers.merging(new) { $0 * decay + $1 * (1 - decay) }
+  }
+
+  func buffers(mean: [Float], deviation: [Float]) -> [String: Tensor] {
+    ["mean": Tensor(mean), "std": Tensor(deviation)]
+  }
+
+  func write(parameters: [String: Tensor], buffers: [String: Tensor], to directory: String) throws {
+    let tensors = parameters.merging(buffers) { $1 }
+    _ = try writeTensors(
+      tensors.map { ($0.key, $0.value) }, to: directory + "/model.safetensors")
+  }
+}
+
+/// Writes a shard of synthetic utterances.
+func writeShard(
+  _ path: String, ids: Range<Int>, frames: Int? = nil,
+  header: StreamHeader = StreamHeader(stages: [Stage(tool: "made-up", version: 1)]),
+  change: (inout Record, Int) -> Void = { _, _ in }
+) throws {
+  let file = try AtomicFile(path: path)
+  let writer = try RecordWriter(file: file, header: header)
+  for number in ids {
+    var record = Record(id: "utterance-\(number)")
+    record.speaker = "speaker-\(number % 3)"
+    record.text = "one two three"
+    record.frameRate = 12.5
+    var random = RandomNumbers(seed: 5, name: record.id)
+    let count = frames ?? 5 + number * 7 % 20
+    let values = random.normal(count * 3).map { $0 * 2 + 1 }
+    record.arrays["latents"] = ArrayData(values, shape: [count, 3])
+    record.arrays["tokens"] = ArrayData((0..<4).map { Int32(($0 + number) % 10) }, shape: [4])
+    change(&record, number)
+    try writer.write(record)
+  }
+  try writer.finish()
+}
+
+/// An observer that asks to end after some steps.
+func observer(stoppingAt polls: Int = .max, lines: Locked<[String]> = Locked([]))
+  -> TrainingObserver
+{
+  let count = AtomicCounter()
+  return TrainingObserver(
+    warn: { line in lines.withLock { $0.append("warning: " + line) } },
+    say: { line in lines.withLock { $0.append(line) } }, progress: { _ in },
+    isInterrupted: { count.take() >= polls })
+}
