@@ -6,8 +6,9 @@ import Synchronization
 /// SIGINT, SIGTERM and SIGHUP. The first one sets a flag, and whoever waits wakes up and ends
 /// cleanly (75); the second removes the temporary files and ends the process at once.
 ///
-/// The signals are blocked in every thread and taken by one that does nothing else, so that the
-/// work here may use locks.
+/// The handler only writes the signal's number to a pipe; a thread that does nothing else takes it
+/// from there, so that the work may use locks. Blocking the signals in all threads would not do:
+/// libraries (OpenBLAS) start threads before `main`, which a mask set later does not reach.
 public enum Interruption {
   private static let flag = Atomic<Bool>(false)
   private static let handlers = Locked<[@Sendable () -> Void]>([])
@@ -56,34 +57,42 @@ public enum Interruption {
   /// Starts to take the signals. A signal that the parent had ignored (nohup, `cmd &` in a
   /// script) stays ignored.
   static func install() {
-    var set = sigset_t()
-    sigemptyset(&set)
-    var count = 0
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0 else { return }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    signalPipe = ends[1]
+    _ = wakePipe
     for number in [SIGINT, SIGTERM, SIGHUP] {
       var action = sigaction()
       sigaction(number, nil, &action)
       if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1 { continue }
-      sigaddset(&set, number)
-      count += 1
+      action = sigaction()
+      action.__sigaction_handler.sa_handler = { number in
+        let code = errno
+        var byte = UInt8(truncatingIfNeeded: number)
+        _ = write(signalPipe, &byte, 1)
+        errno = code
+      }
+      action.sa_flags = SA_RESTART
+      sigaction(number, &action, nil)
     }
-    guard count > 0 else { return }
-    pthread_sigmask(SIG_BLOCK, &set, nil)
-    _ = wakePipe
-    let taken = set
+    let reading = ends[0]
     startThread(named: "signals") {
-      var set = taken
+      var number: UInt8 = 0
       while true {
-        var number: Int32 = 0
-        guard sigwait(&set, &number) == 0 else { continue }
+        guard read(reading, &number, 1) == 1 else { continue }
         if isRequested {
           TemporaryFiles.deleteAll()
-          _exit(128 + number)
+          _exit(128 + Int32(number))
         }
         request()
       }
     }
   }
 }
+
+/// Where the signal handler writes; set once, before the handler is.
+nonisolated(unsafe) private var signalPipe: Int32 = -1
 
 /// Starts a thread of its own for work that blocks or computes for long.
 func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
