@@ -12,38 +12,14 @@ struct Train: Tool {
     name: "tts-train", abstract: "Train a text-to-speech model on shards.",
     examples: [
       "tts-train --model MODEL --train 'shards/train-*.ttsr' --run runs/mine",
-      "tts-train --model MODEL --train 'shards/train-*.ttsr' --valid 'shards/valid-*.ttsr' \\",
-      "  --run runs/mine --steps 5000 --batch 16 --lr 2e-5 --resume",
+      "tts-train --model MODEL --train T.ttsr --valid V.ttsr --run runs/mine --lr 2e-5 --resume",
     ],
     discussion: """
       Records need latents (tts-mimi-encode) and tokens (tts-tokenize) of the model itself. The run
       directory is a model directory: --model runs/mine works anywhere.
       """)
 
-  @Option(help: ArgumentHelp("The model to start from.", valueName: "path"))
-  var model: String
-
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp("Shards to learn from; patterns may be quoted.", valueName: "glob"))
-  var train: [String]
-
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp("Held-out shards to watch the loss on.", valueName: "glob"))
-  var valid: [String] = []
-
-  @Option(
-    help: ArgumentHelp("The run directory to write.", valueName: "dir"), completion: .directory)
-  var run: String
-
-  @Flag(
-    help: """
-      Continue the run from its last whole checkpoint; only --steps may differ. Where there is no \
-      run yet, begin it.
-      """)
-  var resume = false
-
+  @OptionGroup(title: "Model and data") var files: FileOptions
   @OptionGroup(title: "Run") var steps: StepOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Loss and data") var loss: LossAndDataOptions
@@ -54,20 +30,21 @@ struct Train: Tool {
     steps.set(&options)
     optimizer.set(&options)
     loss.set(&options)
-    try TrainingRun.check(self.run, resumes: resume)
-    let trainable = try ModelRegistry.open(model).trainable()
+    try TrainingRun.check(files.run, resumes: files.resume)
+    let trainable = try ModelRegistry.open(files.model).trainable()
     if options.statistics == .model, hasFreshStatistics(trainable) {
       run.warn(
-        "\(model): its latent statistics are those of a new model; consider --statistics data")
+        "\(files.model): its latent statistics are those of a new model; consider --statistics data"
+      )
     }
-    let learnt = try corpus(train, "--train", trainable, options, run)
+    let learnt = try corpus(files.train, "--train", trainable, options, run)
     let validation =
-      valid.isEmpty ? nil : try corpus(valid, "--valid", trainable, options, run)
+      files.valid.isEmpty ? nil : try corpus(files.valid, "--valid", trainable, options, run)
     let training = TrainingRun(
-      directory: self.run, trainable: trainable, training: learnt, validation: validation,
+      directory: files.run, trainable: trainable, training: learnt, validation: validation,
       options: options, toolVersion: Self.tool.outputVersion)
     let summary = try training.train(
-      resumes: resume,
+      resumes: files.resume,
       observer: TrainingObserver(
         warn: { run.warn($0) }, say: { run.say($0) }, progress: { line in run.progress(line) },
         isInterrupted: { run.isInterrupted }))
@@ -110,7 +87,7 @@ struct Train: Tool {
     run.note("first_validation", metrics(summary.firstValidation))
     run.note("validation", metrics(summary.validation))
     run.say(
-      "\(self.run): \(summary.steps - summary.firstStep) steps, \(rounded(summary.secondsPerStep)) s each"
+      "\(files.run): \(summary.steps - summary.firstStep) steps, \(rounded(summary.secondsPerStep)) s each"
     )
   }
 }

@@ -19,6 +19,33 @@ private func check(_ name: String, _ value: Int, atLeast lowest: Int) throws {
   }
 }
 
+/// What is read and written.
+struct FileOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The model to start from.", valueName: "path"))
+  var model: String
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Shards to learn from; patterns may be quoted.", valueName: "glob"))
+  var train: [String]
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Held-out shards to watch the loss on.", valueName: "glob"))
+  var valid: [String] = []
+
+  @Option(
+    help: ArgumentHelp("The run directory to write.", valueName: "dir"), completion: .directory)
+  var run: String
+
+  @Flag(
+    help: """
+      Continue the run from its last whole checkpoint; only --steps may differ. Where there is no \
+      run yet, begin it.
+      """)
+  var resume = false
+}
+
 /// How long a run goes on and what it leaves behind.
 struct StepOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Optimiser steps in all.", valueName: "n"))

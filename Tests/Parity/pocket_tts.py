@@ -567,9 +567,9 @@ def run_case(out: dict, name: str, model, args, batch, draws: dict[str, list], g
         optimiser.step()
         ema.update(model)
         for key, p in named.items():
-            out[f"{name}.adamw.{key}"] = p
+            out[f"{name}.adamw.{key}"] = p.detach().clone()
         for key in ("flow_lm.bos_emb", "flow_lm.out_eos.weight", "flow_lm.out_eos.bias"):
-            out[f"{name}.ema.{key}"] = ema.shadow[key]
+            out[f"{name}.ema.{key}"] = ema.shadow[key].clone()
 
 
 def restated_lsd(model, z, x, noise, t, s2, t2, distill_weight: float, distill: bool):

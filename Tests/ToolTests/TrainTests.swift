@@ -7,10 +7,11 @@ import TestSupport
 import Testing
 
 @Suite(.enabled(if: isBuilt("tts-train"))) struct TrainTests {
-  let folder = try! ScratchFolder()
+  let folder: ScratchFolder
   let model = fixture("PocketTTS/lsd_train")
 
   init() throws {
+    folder = try ScratchFolder()
     try write("train-0.ttsr", 0..<14)
     try write("train-1.ttsr", 14..<20)
     try write("valid.ttsr", 20..<24)

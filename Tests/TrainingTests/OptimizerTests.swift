@@ -51,6 +51,49 @@ private func json(_ path: String) throws -> JSON {
     }
   }
 
+  /// One step of the official trainer from the gradients of a batch, and its running average.
+  @Test(arguments: ["lsd_train", "flow_matching_train"])
+  func aStepOfAModelEqualsTheOfficialOne(kind: String) throws {
+    let model = try SafetensorsFile(path: fixture("PocketTTS/\(kind)/model.safetensors"))
+    let cases = try SafetensorsFile(path: fixture("PocketTTS/\(kind)/training.safetensors"))
+    let description = try json("\(kind)/training.json")
+    let settings = try #require(description["optimiser"])
+    let entries = try #require(description["cases"]?.array)
+    let name = try #require(entries.first { $0["step"] == true }?["name"]?.string)
+    let names = cases.names.filter { $0.hasPrefix("\(name).grad.") }
+      .map { String($0.dropFirst("\(name).grad.".count)) }
+    #expect(names.count > 20)
+    let start = ParameterSet(
+      Dictionary(
+        uniqueKeysWithValues: try names.map { name in
+          let (file, key) = model.names.contains(name) ? (model, name) : (cases, "start.\(name)")
+          return (name, Tensor(try file.floats(key), shape: try #require(file.shape(of: key))))
+        }))
+    var parameters = start
+    var sum = GradientSum(count: names.count)
+    sum.add(try start.names.map { Tensor(try cases.floats("\(name).grad.\($0)")) })
+    let norm = try sum.norm(names: start.names, step: 1)
+    let expected = Double(try cases.floats("\(name).grad_norm")[0])
+    #expect(abs(norm - expected) <= 1e-5 * expected)
+    var optimizer = AdamW(.init(), for: parameters) { $0 != "flow_lm.conditioner.embed.weight" }
+    optimizer.step(
+      &parameters, gradients: sum.values,
+      scale: clipScale(norm: norm, limit: try #require(settings["max_norm"]?.double)),
+      rate: try #require(settings["lr"]?.double))
+    var average = start
+    average.average(with: parameters, decay: try #require(description["ema_decay"]?.double))
+    for (index, key) in start.names.enumerated() {
+      assertClose(
+        parameters.values[index].values, try cases.floats("\(name).adamw.\(key)"),
+        tolerance: 1e-6, key)
+      if cases.names.contains("\(name).ema.\(key)") {
+        assertClose(
+          average.values[index].values, try cases.floats("\(name).ema.\(key)"), tolerance: 1e-6,
+          key)
+      }
+    }
+  }
+
   @Test func scheduleEqualsTheOfficialOne() throws {
     let entries = try #require(try json("lsd_train/training.json")["schedule"]?.array)
     #expect(entries.count > 20)
