@@ -93,7 +93,7 @@ public struct Checkpoints: Sendable {
   public func newest(
     like state: TrainingState, decays: (String) -> Bool, onDamaged: (Failure) -> Void
   ) throws -> TrainingState? {
-    removeLeftovers()
+    removeLeftovers(in: folder)
     var last: Failure?
     for step in steps() {
       do {
@@ -153,13 +153,13 @@ public struct Checkpoints: Sendable {
       average: try state.average.map { try set("average.", like: $0) },
       buffers: try set("buffer.", like: ParameterSet(state.buffers)).dictionary)
   }
+}
 
-  /// Removes what a killed process was writing.
-  private func removeLeftovers() {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    for name in names where name.hasPrefix(".") && name.contains(".tmp-") {
-      unlink(folder + "/" + name)
-    }
+/// Removes what a killed process was writing into a folder that nobody else writes to.
+func removeLeftovers(in folder: String) {
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+  for name in names where name.hasPrefix(".") && name.contains(".tmp-") {
+    unlink(folder + "/" + name)
   }
 }
 

@@ -111,6 +111,12 @@ extension Failure {
       remedy: "add --resume to continue it, or choose another directory")
   }
 
+  static func runIsBusy(_ path: String) -> Failure {
+    Failure(
+      .cannotCreate, subject: path, problem: "another process is training here",
+      remedy: "wait for it, or choose another directory")
+  }
+
   static func notARun(_ path: String) -> Failure {
     Failure(
       .cannotCreate, subject: path, problem: "the directory holds a model, but no run",

@@ -100,12 +100,16 @@ public struct TrainingRun {
   /// - Throws: `interrupted` after a checkpoint when the observer asks to end.
   public func train(resumes: Bool, observer: TrainingObserver) throws -> TrainingSummary {
     try Self.check(directory, resumes: resumes)
+    try createDirectory()
+    let lock = try RunLock(directory)
+    defer { lock.release() }
     let checkpoints = Checkpoints(
       folder: directory + "/checkpoints", kept: options.keptCheckpoints)
     var state = initialState()
     let goesOn = try Self.exists(in: directory)
     if goesOn {
       try compareWithRecord()
+      removeLeftovers(in: directory)
       let decays = trainable.decays
       if let found = try checkpoints.newest(
         like: state, decays: decays,
@@ -117,7 +121,6 @@ public struct TrainingRun {
         throw Failure.runIsLonger(state.step, than: options.steps, run: directory)
       }
     }
-    try createDirectory()
     try writeRecord()
     let log = try ProgressLog(
       path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil)
@@ -210,4 +213,23 @@ public struct TrainingRun {
       throw Failure.changedInput(name, run: directory)
     }
   }
+}
+
+/// Keeps a second process from writing to the same run; it ends with the process.
+private final class RunLock {
+  private let descriptor: Int32
+
+  init(_ directory: String) throws {
+    descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw Failure.systemCall("open", directory, writing: true, code: errno)
+    }
+    // Where the file system has no locks the run goes on without.
+    if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+      close(descriptor)
+      throw Failure.runIsBusy(directory)
+    }
+  }
+
+  func release() { close(descriptor) }
 }

@@ -131,9 +131,11 @@ import Testing
     try folder.write(log + more, to: "part/progress.jsonl")
     try folder.write("half", to: "part/checkpoints/00000010.safetensors")
     try folder.write("half", to: "part/checkpoints/.00000010.json.tmp-1")
+    try folder.write("half", to: "part/.model.safetensors.tmp-1")
     try train("part", options(), resumes: true)
     #expect(try model("whole") == model("part"))
     #expect(!folder.has("part/checkpoints/.00000010.json.tmp-1"))
+    #expect(!folder.has("part/.model.safetensors.tmp-1"))
     let valid = { (line: JSON) in line["step"]?.integer != 5 || line["type"] != "valid" }
     #expect(try progress("whole").dropFirst() == progress("part").filter(valid).dropFirst()[...])
   }
@@ -175,6 +177,15 @@ import Testing
     #expect(failure { try train("run", options()) }?.kind == .cannotCreate)
     try folder.write("", to: "model/config.yaml")
     #expect(failure { try train("model", options(), resumes: true) }?.kind == .cannotCreate)
+  }
+
+  @Test func oneProcessAtATime() throws {
+    try train("run", options { $0.steps = 1 })
+    let descriptor = open(folder.file("run"), O_RDONLY)
+    defer { close(descriptor) }
+    #expect(flock(descriptor, LOCK_EX) == 0)
+    let busy = failure { try train("run", options(), resumes: true) }
+    #expect(busy?.kind == .cannotCreate && busy?.problem.hasPrefix("another process") == true)
   }
 
   @Test func nothingButTheStepsMayDiffer() throws {
