@@ -33,6 +33,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Safetensors", ["Base"]),
   ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
   ("NeuralNetworks", ["Base", "Tensors", "Safetensors"]),
+  ("AudioRecords", ["Base", "Audio", "Safetensors", "Records"]),
   ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
   (
     "ModelInterface",
@@ -56,9 +57,9 @@ let registry: (name: String, needs: [Target.Dependency]) = (
 )
 
 let tools: [(name: String, needs: [Target.Dependency])] = [
-  ("tts-import", ["Base", "Records", "Safetensors", "Audio"]),
-  ("tts-resample", ["Base", "Records", "Safetensors", "Audio"]),
-  ("tts-vad", ["Base", "Records", "Safetensors", "Audio"]),
+  ("tts-import", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
+  ("tts-resample", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
+  ("tts-vad", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
   ("tts-tokenize", ["Base", "Records", "Safetensors", "Text", "ModelInterface", "ModelRegistry"]),
   (
     "tts-mimi-encode",

@@ -1,19 +1,10 @@
 import Base
 
 /// The resampler that the official package feeds its models with: a polyphase Kaiser filter (SciPy's
-/// `resample_poly` with its defaults), float32, streaming.
-///
-/// y[j] = Σ_n x[n] · h[j · down - n · up] for j < ceil(samples · up / down), zeros outside. The order of
-/// each sum is fixed, so the result is the same to the bit however the input is cut.
+/// `resample_poly` with its defaults), float32, streaming; the same to the bit however the input is
+/// cut.
 public struct ReferenceResampler: Resampler, Sendable {
-  private let filter: PolyphaseFilter
-  /// Input samples from number `start` on; begins with zeros in front of sample 0.
-  private var buffer: [Float]
-  private var start: Int
-  /// Input samples seen.
-  private var received = 0
-  /// Output samples given.
-  private var produced = 0
+  private var engine: PolyphaseEngine
 
   /// A resampler from one rate to another, in hertz.
   ///
@@ -22,87 +13,12 @@ public struct ReferenceResampler: Resampler, Sendable {
     for rate in [from, to] where !sampleRates.contains(rate) {
       throw Failure.rateOutOfRange(rate)
     }
-    filter = PolyphaseFilter.between(from, to)
-    buffer = [Float](repeating: 0, count: filter.width)
-    start = -filter.width
+    engine = PolyphaseEngine(try KaiserFilter.filters.between(from, to))
   }
 
   /// The output samples that these input samples complete.
-  public mutating func process(_ samples: [Float]) -> [Float] {
-    received += samples.count
-    guard filter.up != filter.down else {
-      produced += samples.count
-      return samples
-    }
-    buffer.append(contentsOf: samples)
-    // Output j needs input up to (j · down + half) / up.
-    let limit = received * filter.up - filter.half
-    let ready = limit > 0 ? (limit - 1) / filter.down + 1 : 0
-    return convolve(upTo: ready)
-  }
+  public mutating func process(_ samples: [Float]) -> [Float] { engine.process(samples) }
 
   /// The rest, with zeros after the last input sample.
-  public mutating func finish() -> [Float] {
-    guard filter.up != filter.down else { return [] }
-    let total = resampledCount(received, up: filter.up, down: filter.down)
-    guard total > produced else { return [] }
-    let needed = ((total - 1) * filter.down + filter.half) / filter.up + 1
-    buffer.append(contentsOf: repeatElement(0, count: max(0, needed - received)))
-    return convolve(upTo: total)
-  }
-
-  private mutating func convolve(upTo end: Int) -> [Float] {
-    guard end > produced else { return [] }
-    let (up, down, half, width) = (filter.up, filter.down, filter.half, filter.width)
-    let first = produced
-    let origin = start
-    let result = [Float](unsafeUninitializedCapacity: end - first) { output, count in
-      buffer.withUnsafeBytes { input in
-        filter.phases.withUnsafeBytes { phases in
-          // Last input sample and phase of output j, advanced without divisions.
-          var (last, phase) = (first * down + half).quotientAndRemainder(dividingBy: up)
-          let (wholeStep, phaseStep) = down.quotientAndRemainder(dividingBy: up)
-          for index in 0..<end - first {
-            let x = (last - width + 1 - origin) * 4
-            let h = phase * width * 4
-            var sum = SIMD8<Float>()
-            var offset = 0
-            while offset < width * 4 {
-              sum +=
-                input.loadUnaligned(fromByteOffset: x + offset, as: SIMD8<Float>.self)
-                * phases.loadUnaligned(fromByteOffset: h + offset, as: SIMD8<Float>.self)
-              offset += 32
-            }
-            output.initializeElement(at: index, to: sum.orderedSum)
-            last += wholeStep
-            phase += phaseStep
-            if phase >= up {
-              phase -= up
-              last += 1
-            }
-          }
-        }
-      }
-      count = end - first
-    }
-    produced = end
-    // Forget what no later output needs.
-    let oldest = (end * down + half) / up - width + 1
-    let unused = min(oldest - start, buffer.count)
-    if unused > 0 {
-      buffer.removeFirst(unused)
-      start += unused
-    }
-    return result
-  }
-}
-
-extension SIMD8<Float> {
-  /// The sum of the elements, halves first: one order for all compilers.
-  @inline(__always)
-  fileprivate var orderedSum: Float {
-    let four = lowHalf + highHalf
-    let two = four.lowHalf + four.highHalf
-    return two.x + two.y
-  }
+  public mutating func finish() -> [Float] { engine.finish() }
 }

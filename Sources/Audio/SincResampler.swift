@@ -3,100 +3,58 @@ import CSamplerate
 
 /// libsamplerate's best band-limited interpolation, streaming: the default of `tts-resample`.
 ///
-/// The output is aligned with the input and has ceil(samples · to / from) samples. Not to be shared
-/// between threads at a time.
-public final class SincResampler: Resampler, @unchecked Sendable {
-  private let state: OpaquePointer?
-  private let up: Int
-  private let down: Int
-  private var received = 0
-  private var produced = 0
+/// Between two fixed rates that filter repeats itself, so its coefficients are taken from the library
+/// once and run as a polyphase filter, some fifty times faster; only for odd pairs of rates, whose
+/// table would be large, the library itself does the work. The output is aligned with the input, has
+/// ceil(samples · to / from) samples and does not depend on how the input was cut.
+public struct SincResampler: Resampler, Sendable {
+  private enum Way {
+    case table(PolyphaseEngine)
+    case library(LibraryResampler)
+  }
+  private var way: Way
 
   /// A resampler from one rate to another, in hertz.
   ///
   /// - Throws: `badInput` for rates that are out of range or more than a factor 256 apart.
   public init(from: Int, to: Int) throws {
+    try self.init(from: from, to: to, largestTable: 640)
+  }
+
+  init(from: Int, to: Int, largestTable: Int) throws {
     for rate in [from, to] where !sampleRates.contains(rate) {
       throw Failure.rateOutOfRange(rate)
     }
-    let divisor = greatestCommonDivisor(from, to)
-    up = to / divisor
-    down = from / divisor
     guard src_is_valid_ratio(Double(to) / Double(from)) != 0 else {
       throw Failure.ratioOutOfRange(from: from, to: to)
     }
-    guard up != down else {
-      state = nil
-      return
-    }
-    var code: Int32 = 0
-    guard let state = src_new(Int32(SRC_SINC_BEST_QUALITY), 1, &code) else {
-      throw Failure.sampleRateConverter(
-        reason: String(cString: src_strerror(code)), code: .noResources)
-    }
-    self.state = state
-  }
-
-  deinit {
-    if let state { src_delete(state) }
+    let divisor = greatestCommonDivisor(from, to)
+    let (up, down) = (to / divisor, from / divisor)
+    way =
+      max(up, down) <= largestTable
+      ? .table(PolyphaseEngine(try SincFilter.filters.between(from, to)))
+      : .library(try LibraryResampler(up: up, down: down))
   }
 
   /// The output samples that these input samples complete.
-  public func process(_ samples: [Float]) throws -> [Float] {
-    received += samples.count
-    guard let state else { return samples }
-    let result = try convert(samples, state)
-    produced += result.count
-    return result
+  public mutating func process(_ samples: [Float]) throws -> [Float] {
+    switch way {
+    case .library(let resampler): return try resampler.process(samples)
+    case .table(var engine):
+      // Two owners would make each change a copy.
+      way = .table(PolyphaseEngine.idle)
+      defer { way = .table(engine) }
+      return engine.process(samples)
+    }
   }
 
   /// The rest, with zeros after the last input sample.
-  public func finish() throws -> [Float] {
-    guard let state else { return [] }
-    let total = resampledCount(received, up: up, down: down)
-    var rest: [Float] = []
-    // The end-of-input flag may stop a sample early: zeros do not.
-    let zeros = [Float](repeating: 0, count: 4096)
-    var rounds = 0
-    while produced + rest.count < total {
-      rest += try convert(zeros, state)
-      rounds += 1
-      guard rounds < 1000 else {
-        throw Failure.sampleRateConverter(reason: "no output", code: .internalFault)
-      }
-    }
-    rest.removeLast(max(0, produced + rest.count - total))
-    produced += rest.count
-    return rest
-  }
-
-  private func convert(_ samples: [Float], _ state: OpaquePointer) throws -> [Float] {
-    let ratio = Double(up) / Double(down)
-    var result: [Float] = []
-    result.reserveCapacity(Int(Double(samples.count) * ratio) + 16)
-    var chunk = [Float](repeating: 0, count: 8192)
-    var offset = 0
-    while true {
-      let (used, made) = try samples.withUnsafeBufferPointer { input in
-        try chunk.withUnsafeMutableBufferPointer { output in
-          var data = SRC_DATA()
-          data.data_in = input.baseAddress.map { $0 + offset }
-          data.input_frames = input.count - offset
-          data.data_out = output.baseAddress
-          data.output_frames = output.count
-          data.src_ratio = ratio
-          let code = src_process(state, &data)
-          guard code == 0 else {
-            throw Failure.sampleRateConverter(
-              reason: String(cString: src_strerror(code)), code: .internalFault)
-          }
-          return (data.input_frames_used, data.output_frames_gen)
-        }
-      }
-      offset += used
-      result.append(contentsOf: chunk[..<made])
-      if made < chunk.count && offset >= samples.count { return result }
-      if made == 0 && used == 0 { return result }
+  public mutating func finish() throws -> [Float] {
+    switch way {
+    case .library(let resampler): return try resampler.finish()
+    case .table(var engine):
+      defer { way = .table(engine) }
+      return engine.finish()
     }
   }
 }

@@ -96,16 +96,12 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
     unit.memory = memory
     func emit(_ event: StreamEvent, size: Int = 0) { _ = units.emit(event, size: size, from: unit) }
     if job.record.part ?? 0 == 0 { emit(.id) }
-    if job.record.isRejected {
-      memory.rejection = memory.rejection ?? job.record.rejections.last
-      emit(.passed(job.record), size: job.record.byteCount)
-      return
-    }
-    if let reason = memory.rejection {
-      emit(rejected(job.record, reason, isFirst: false), size: job.record.byteCount)
-      return
-    }
     do {
+      if let reason = job.record.rejections.last ?? memory.rejection {
+        memory.rejection = memory.rejection ?? reason
+        for event in try passed(job.record, reason, memory) { emit(event.0, size: event.1) }
+        return
+      }
       var state = try memory.state ?? worker.initialState(id: job.record.id)
       memory.state = nil
       var outputs = try worker.process(job.record, &state)
@@ -122,6 +118,24 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
       emit(rejected(job.record, reason, isFirst: true), size: job.record.byteCount)
     } catch {
       emit(.failure(error))
+    }
+  }
+
+  /// A rejected record goes by; a worker that has begun with its id may have to renumber it.
+  private func passed(
+    _ record: Record, _ reason: String, _ memory: Memory
+  ) throws -> [(StreamEvent, Int)] {
+    guard var state = memory.state else {
+      let event: StreamEvent =
+        record.isRejected ? .passed(record) : rejected(record, reason, isFirst: false)
+      return [(event, record.byteCount)]
+    }
+    var marked = record
+    if !record.isRejected { marked.reject(reason) }
+    memory.state = nil
+    defer { memory.state = state }
+    return try worker.passRejected(marked, &state).map {
+      ($0.isRejected ? .passed($0) : .made($0, path: ""), $0.byteCount)
     }
   }
 

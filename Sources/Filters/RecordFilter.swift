@@ -35,11 +35,18 @@ public protocol RecordWorker: Sendable {
 
   /// Makes what is still due after the last part of an id.
   func finish(_ state: inout State) throws -> [Record]
+
+  /// Lets a rejected part go by after earlier parts of its id were processed. A worker that gives out
+  /// other parts than came in gives what it held back, and numbers this one after them.
+  func passRejected(_ record: Record, _ state: inout State) throws -> [Record]
 }
 
 extension RecordWorker {
   /// Nothing is due.
   public func finish(_ state: inout State) throws -> [Record] { [] }
+
+  /// Untouched.
+  public func passRejected(_ record: Record, _ state: inout State) throws -> [Record] { [record] }
 }
 
 extension RecordWorker where State == Void {

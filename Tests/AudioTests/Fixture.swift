@@ -7,12 +7,13 @@ struct Fixture {
   private let data: Data
 
   init(_ path: String) throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fixtures")
+    // `TTS_FIXTURES` names what stands for Tests/Fixtures, or what the parity script wrote.
     let root =
-      ProcessInfo.processInfo.environment["TTS_FIXTURES"].map { $0 + "/" }
-      ?? URL(filePath: #filePath).deletingLastPathComponent().appending(
-        path: "../Fixtures/PocketTTS/"
-      ).standardizedFileURL.path + "/"
-    let file = try Data(contentsOf: URL(filePath: root + path))
+      ProcessInfo.processInfo.environment["TTS_FIXTURES"] ?? folder.standardizedFileURL.path
+    let nested = root + "/PocketTTS/" + path
+    let found = FileManager.default.fileExists(atPath: nested) ? nested : root + "/" + path
+    let file = try Data(contentsOf: URL(filePath: found))
     let length = file.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
     header = try #require(
       try JSONSerialization.jsonObject(with: file[8..<8 + length]) as? [String: Any])

@@ -1,7 +1,8 @@
-import Audio
 import Base
 import Foundation
 import Testing
+
+@testable import Audio
 
 struct ResamplerTests {
   static let rates = [8000, 16000, 22050, 24000, 44100, 48000, 11025, 96000]
@@ -23,12 +24,12 @@ struct ResamplerTests {
       var whole = try ReferenceResampler(from: from, to: to)
       let expected = try whole.all(input)
       #expect(expected.count == (count * to + from - 1) / from)
-      let sinc = try SincResampler(from: from, to: to)
+      var sinc = try SincResampler(from: from, to: to)
       let sincExpected = try sinc.process(input) + sinc.finish()
       #expect(sincExpected.count == expected.count)
       for seed in 1...3 as ClosedRange<UInt64> {
         var cut = try ReferenceResampler(from: from, to: to)
-        let cutSinc = try SincResampler(from: from, to: to)
+        var cutSinc = try SincResampler(from: from, to: to)
         var output: [Float] = []
         var sincOutput: [Float] = []
         for piece in pieces(input, seed: seed) {
@@ -48,7 +49,7 @@ struct ResamplerTests {
     let input = sine(500, rate: from, count: from)
     let expected = sine(500, rate: to, count: to)
     var reference = try ReferenceResampler(from: from, to: to)
-    let sinc = try SincResampler(from: from, to: to)
+    var sinc = try SincResampler(from: from, to: to)
     let middle = to / 4..<to * 3 / 4
     let outputs = [try reference.all(input), try sinc.process(input) + sinc.finish()]
     // Kaiser β = 5 has a ripple of a few thousandths; the best sinc nearly none.
@@ -71,9 +72,30 @@ struct ResamplerTests {
 
   @Test func imagesAreSuppressed() throws {
     // 11 kHz does not exist at 16 kHz.
-    let sinc = try SincResampler(from: 48000, to: 16000)
+    var sinc = try SincResampler(from: 48000, to: 16000)
     let output = try sinc.process(sine(11000, rate: 48000, count: 48000)) + sinc.finish()
     #expect((output[1000..<15000].map(abs).max() ?? 1) < 1e-4)
+  }
+
+  @Test(arguments: [(44100, 24000), (22050, 24000), (48000, 24000), (8000, 24000), (24000, 44100)])
+  func tableIsTheLibrarysFilter(from: Int, to: Int) throws {
+    let input = noise(20_000)
+    var table = try SincResampler(from: from, to: to)
+    var library = try SincResampler(from: from, to: to, largestTable: 0)
+    let expected = try library.all(input)
+    let output = try table.all(input)
+    #expect(output.count == expected.count)
+    #expect(largestDifference(output, expected) < 3e-6)
+  }
+
+  @Test func oddRatesAreResampledToo() throws {
+    var sinc = try SincResampler(from: 24001, to: 24000)
+    let output = try sinc.all(sine(500, rate: 24001, count: 24001))
+    #expect(output.count == 24000)
+    #expect(
+      largestDifference(
+        Array(output[8000..<16000]), Array(sine(500, rate: 24000, count: 24000)[8000..<16000]))
+        < 1e-5)
   }
 
   @Test func impossibleRatesAreRefused() {
