@@ -22,9 +22,10 @@ public final class HuggingFaceTokenizer: Tokenizer {
   /// - Throws: `configuration` when they are no tokenizer, or one with a component that is not
   ///   supported, which the message names.
   public init(_ bytes: [UInt8]) throws {
+    let pieces = try PieceObject(bytes)
     let json: JSON
     do {
-      json = try JSON.parse(bytes)
+      json = try JSON.parse(pieces?.rest ?? bytes)
     } catch {
       throw Failure.damagedTokenizer(error.problem)
     }
@@ -36,7 +37,7 @@ public final class HuggingFaceTokenizer: Tokenizer {
     self.normalizer = normalizer
     preTokenizer = try PreTokenizer.parsed(json["pre_tokenizer"])
     decoder = try TokenDecoder.parsed(json["decoder"])
-    model = try TokenModel.parsed(json["model"])
+    model = try TokenModel.parsed(json["model"], pieces: pieces)
     digest = SHA256Digest(of: bytes)
 
     let vocabulary = model.vocabulary

@@ -11,14 +11,16 @@ extension Failure {
     Failure(.badInput, problem: "no text to speak", remedy: "give at least one character")
   }
 
-  static func tokenizerFile(_ path: String, _ problem: String) -> Failure {
+  static func notATokenizer() -> Failure {
     Failure(
-      .configuration, subject: path, problem: problem,
+      .configuration, problem: "not a tokenizer",
       remedy: "give a SentencePiece .model or a Hugging Face tokenizer.json")
   }
 
-  static func tokenizerTooLarge(_ path: String, limit: Int) -> Failure {
-    tokenizerFile(path, "larger than \(limit >> 20) MiB, so not a tokenizer")
+  static func tokenizerTooLarge(limit: Int) -> Failure {
+    Failure(
+      .configuration, problem: "larger than \(limit >> 20) MiB, so not a tokenizer",
+      remedy: "give a SentencePiece .model or a Hugging Face tokenizer.json")
   }
 
   static func damagedTokenizer(_ problem: String) -> Failure {
@@ -45,7 +47,7 @@ extension Failure {
 
   static func notEncodable(_ problem: String) -> Failure {
     Failure(
-      .configuration, problem: "the tokenizer cannot encode this text: \(problem)",
+      .badInput, problem: "the tokenizer cannot encode this text: \(problem)",
       remedy: "use a tokenizer with byte fallback or an unknown token")
   }
 

@@ -6,14 +6,18 @@ enum TokenModel: Sendable {
   case bytePair(BytePairModel)
 
   /// The `model` of a file. Files of before the `type` member are told by their other members.
-  static func parsed(_ json: JSON?) throws -> TokenModel {
-    guard let json else { throw Failure.damagedTokenizer("not a tokenizer: no 'model'") }
+  ///
+  /// - Parameter pieces: the `vocab` where it is an object.
+  static func parsed(_ json: JSON?, pieces: PieceObject?) throws -> TokenModel {
+    guard let json else { throw Failure.notATokenizer() }
     let component = try TokenizerComponent("model", json)
     let type =
       json["type"]?.string ?? (component.isAbsent("merges") ? "Unigram" : "BPE")
     switch type {
     case "Unigram": return .unigram(try UnigramModel(component))
-    case "BPE": return .bytePair(try BytePairModel(component))
+    case "BPE":
+      guard let pieces else { throw component.malformed("vocab") }
+      return .bytePair(try BytePairModel(component, pieces))
     default: throw Failure.unsupportedTokenizer("the model '\(type)'")
     }
   }
@@ -31,7 +35,10 @@ enum TokenModel: Sendable {
     case .unigram(let model):
       Dictionary(uniqueKeysWithValues: model.pieces.enumerated().map { (Int32($0), $1) })
     case .bytePair(let model):
-      Dictionary(model.vocabulary.map { ($1, $0) }) { first, _ in first }
+      // Of pieces that share an id the first in byte order, so that runs do not differ.
+      Dictionary(model.vocabulary.map { ($1, $0) }) {
+        $0.lexicographicallyPrecedes($1) ? $0 : $1
+      }
     }
   }
 
@@ -80,7 +87,7 @@ extension UnigramModel {
 }
 
 extension BytePairModel {
-  fileprivate init(_ component: TokenizerComponent) throws {
+  fileprivate init(_ component: TokenizerComponent, _ pieces: PieceObject) throws {
     guard component.isAbsent("dropout") || component.json["dropout"]?.double == 0 else {
       throw Failure.unsupportedTokenizer("dropout")
     }
@@ -89,12 +96,7 @@ extension BytePairModel {
         throw Failure.unsupportedTokenizer(key)
       }
     }
-    guard let members = component.json["vocab"]?.object else { throw component.malformed("vocab") }
-    var vocabulary: [[UInt8]: Int32] = [:]
-    for (piece, id) in members {
-      guard let id = id.integer, id >= 0, id < Int32.max else { throw component.malformed("vocab") }
-      vocabulary[Array(piece.utf8)] = Int32(id)
-    }
+    let vocabulary = Dictionary(pieces.pieces.map { ($0.bytes, $0.id) }) { _, last in last }
     var merges: [Pair: Merge] = [:]
     for (rank, merge) in try component.list("merges").enumerated() {
       guard let (left, right) = Self.parts(of: merge), let leftID = vocabulary[left],

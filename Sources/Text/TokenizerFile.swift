@@ -19,20 +19,20 @@ public func loadTokenizer(path: String, kind: TokenizerKind? = nil) throws -> an
 
 /// Makes a tokenizer from the bytes of a file.
 public func makeTokenizer(_ bytes: [UInt8], kind: TokenizerKind? = nil) throws -> any Tokenizer {
-  switch kind ?? (looksLikeJSON(bytes) ? .huggingFace : .sentencePiece) {
-  case .huggingFace: try HuggingFaceTokenizer(bytes)
-  case .sentencePiece: try SentencePieceTokenizer(bytes)
+  let mayBeModel = SentencePieceModel.mayBegin(bytes)
+  let first = bytes.first { !($0 == 32 || (9...13).contains($0)) }
+  switch kind {
+  case .huggingFace: return try HuggingFaceTokenizer(bytes)
+  case .sentencePiece: return try SentencePieceTokenizer(bytes)
+  // A `.model` begins with the tag of its first piece, which is a line feed and so may stand before
+  // a brace; then it is a piece's length.
+  case nil where mayBeModel: return try SentencePieceTokenizer(bytes)
+  case nil where first == UInt8(ascii: "{"): return try HuggingFaceTokenizer(bytes)
+  case nil: throw Failure.notATokenizer()
   }
 }
 
 private let sizeLimit = 256 << 20
-
-/// A `.model` begins with the tag of its first piece, which is a line feed, so white space alone
-/// tells nothing: the first byte after it does.
-private func looksLikeJSON(_ bytes: [UInt8]) -> Bool {
-  bytes.first { !($0 == 32 || (9...13).contains($0)) } == UInt8(ascii: "{")
-    && !SentencePieceModel.mayBegin(bytes)
-}
 
 private func tokenizerBytes(path: String) throws -> [UInt8] {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -53,6 +53,8 @@ private func tokenizerBytes(path: String) throws -> [UInt8] {
     guard count >= 0 else { throw Failure.systemCall("read", path, code: errno) }
     if count == 0 { return bytes }
     bytes += piece[..<count]
-    guard bytes.count <= sizeLimit else { throw Failure.tokenizerTooLarge(path, limit: sizeLimit) }
+    guard bytes.count <= sizeLimit else {
+      throw Failure.tokenizerTooLarge(limit: sizeLimit).about(path)
+    }
   }
 }

@@ -5,7 +5,8 @@ import Testing
 @testable import Text
 
 /// The folder of fixtures that `Tests/Parity/tokenizers_other.py` writes.
-let otherFixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+let otherFixtures =
+  URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   .deletingLastPathComponent().path + "/Fixtures/Text"
 
 func fixtureBytes(_ name: String) throws -> [UInt8] {
@@ -49,4 +50,15 @@ private let files = [
         "\(file): \(text.debugDescription)")
     }
   }
+}
+
+@Test func piecesThatLookTheSameAreDifferent() throws {
+  let json = #"""
+    {"model": {"type": "BPE", "unk_token": "?", "vocab": {"?": 0, "\u00e9": 1, "e\u0301": 2,
+    "e": 3, "\u0301": 4, "x": 5, "\"": 6, "x\"": 7}, "merges": [["e", "\u0301"], ["x", "\""]]}}
+    """#
+  let tokenizer = try makeTokenizer(Array(json.utf8))
+  #expect(tokenizer.size == 8)
+  #expect(try tokenizer.encode("\u{E9}e\u{301}x\"y") == [1, 2, 7, 0])
+  #expect(try Array(tokenizer.decode([2]).utf8) == Array("e\u{301}".utf8))
 }
