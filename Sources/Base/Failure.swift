@@ -12,7 +12,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     /// A kind by its exit code, as an abort trailer relays it.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
-    /// The answer is "no" (`tts-stream check`, `diff`, `done`).
+    /// The answer is "no" (`tts-stream diff`, `done`).
     public static let negative = Kind(rawValue: 1)
     /// Wrong options or operands.
     public static let usage = Kind(rawValue: 64)

@@ -27,7 +27,7 @@ enum FrameKind: Sendable {
     switch self {
     case .header: 16 << 20
     case .block: 128 << 20
-    case .trailer: 64 << 20
+    case .trailer: 16 << 20
     case .table: SeekTable.size(frames: SeekTable.frameLimit) - 8
     }
   }

@@ -9,8 +9,8 @@ struct SeekTable: Sendable, Equatable {
   }
   var entries: [Entry] = []
 
-  /// Frames in one segment.
-  static let frameLimit = 4 << 20
+  /// The most frames in one segment: 4 TiB of records.
+  static let frameLimit = 1 << 20
   /// Bytes at the end: count, descriptor, magic.
   static let footerSize = 9
   static let footerMagic: UInt32 = 0x8F92_EAB1

@@ -81,24 +81,39 @@ struct Head: Tool {
   }
 
   func execute(_ run: ToolRun) throws {
-    let output = try RecordOutput(self.output, run)
+    var writer: RecordWriter?
+    var reader: RecordReader?
     do {
       var left = records
       for path in operands.paths {
-        let reader = try openStream(path)
-        try output.begin(reader.header)
-        while left > 0, let record = try reader.next() {
-          try output.begin(reader.header)
-          try output.write(record)
+        let open = try openStream(path)
+        reader = open
+        try begin(open.header, &writer)
+        while left > 0, let record = try open.next() {
+          try begin(open.header, &writer)
+          try writer?.write(record)
           left -= 1
           try run.checkInterrupted()
         }
         if left == 0 { break }
       }
-      try output.finish()
-    } catch {
-      output.abort(error)
-      throw error
+      try writer?.finish()
+    } catch let failure as Failure {
+      try? writer?.abort(reader?.upstreamAbort ?? Abort(failure, stage: run.tool.name))
+      throw failure
+    }
+  }
+
+  /// Begins a segment where the header is another.
+  private func begin(_ header: StreamHeader, _ writer: inout RecordWriter?) throws {
+    if let writer {
+      if writer.header != header { try writer.startSegment(header) }
+    } else if let path = output.output, path != "-" {
+      writer = try RecordWriter(
+        file: AtomicFile(path: path), header: header, level: output.level)
+    } else {
+      guard isatty(STDOUT_FILENO) == 0 else { throw Failure.outputTerminal }
+      writer = try RecordWriter(descriptor: STDOUT_FILENO, header: header, level: output.level)
     }
   }
 }

@@ -178,6 +178,49 @@ import Testing
     #expect(try folder.names() == ["a.ttsr", "b.ttsr", "bad.ttsr"])
   }
 
+  @Test func aSignalEndsItCleanly() throws {
+    let folder = try ScratchFolder()
+    try writeStream(records(3), to: folder.file("a.ttsr"))
+    // A reader that waits for an upstream which says no more, in the middle of a stream.
+    let result = try runShell(
+      """
+      (tts-stream head -n 0 a.ttsr | head -c 47; exec sleep 60) | tts-stream cat > b.ttsr &
+      pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo $?
+      """, directory: folder.path)
+    #expect(result.text == "75\n", "\(result.errors)")
+    #expect { try readStream(folder.file("b.ttsr")) } throws: {
+      ($0 as? Failure)?.kind == .interrupted
+    }
+  }
+
+  @Test func memoryIsFlatAndThreadsChangeNothing() throws {
+    let folder = try ScratchFolder()
+    let one = makeRecord(id: "x", seconds: 0.5)
+    let many = (0..<2000).lazy.map { index in
+      var record = one
+      record.id = "u/\(index)"
+      return record
+    }
+    try writeStream(many, to: folder.file("a.ttsr"))
+    try writeStream(many.prefix(200), to: folder.file("b.ttsr"))
+    func peak(_ arguments: String...) throws -> Int {
+      let result = try runTool("tts-stream", arguments + ["-T", "2"])
+      #expect(result.code == 0)
+      return result.peakMemory
+    }
+    for command in ["check", "view", "stat", "diff"] {
+      let (small, big) = (folder.file("b.ttsr"), folder.file("a.ttsr"))
+      let few = try peak(command, small, small)
+      let all = try peak(command, big, big)
+      #expect(all < few + 32 << 20, "\(command): \(few) and \(all) bytes")
+    }
+    let same = try runShell(
+      """
+      tts-stream head -n 2000 -T 1 a.ttsr > c.ttsr; tts-stream head -n 2000 -T 3 a.ttsr | cmp - c.ttsr
+      """, directory: folder.path)
+    #expect(same.code == 0, "\(same.text)")
+  }
+
   @Test func doneKnowsItsWork() throws {
     let folder = try ScratchFolder()
     let input = records(3)
