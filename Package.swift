@@ -1,5 +1,4 @@
 // swift-tools-version: 6.1
-import Foundation
 import PackageDescription
 
 // The layers of the project, lowest first: a row names only rows above it. `make lint` refuses an
@@ -63,7 +62,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   ("tts-tokenize", ["Base", "Records", "Safetensors", "Text", "ModelInterface", "ModelRegistry"]),
   (
     "tts-mimi-encode",
-    ["Base", "Records", "Safetensors", "Audio", "Tensors", "ModelInterface", "ModelRegistry"]
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
+      "ModelRegistry",
+    ]
   ),
   ("tts-shard", ["Base", "Records", "Safetensors"]),
   (
@@ -72,7 +74,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   ),
   (
     "tts-synth",
-    ["Base", "Records", "Safetensors", "Audio", "Tensors", "ModelInterface", "ModelRegistry"]
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
+      "ModelRegistry",
+    ]
   ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
   ("tts-model", ["Base", "Safetensors", "Tensors", "ModelInterface", "ModelRegistry"]),
@@ -83,10 +88,6 @@ let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
-
-func exists(_ path: String) -> Bool {
-  FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + path)
-}
 
 var targets: [Target] = systemLibraries.map {
   .systemLibrary(name: $0.name, pkgConfig: $0.pkgConfig, providers: [.apt([$0.debian])])
@@ -114,14 +115,17 @@ targets += tools.map {
     swiftSettings: swiftSettings)
 }
 
-// Tests: a folder `Tests/NAMETests` for each module; `ToolTests` runs the built programs.
+/// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
+let tested: Set = [
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Filters", "Training", "PocketTTS",
+]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(
   .target(
     name: "TestSupport", dependencies: ["Base", "Safetensors", "Records"],
     path: "Tests/TestSupport", swiftSettings: swiftSettings))
-for row in modules + models.map({ (name: $0, needs: modelNeeds) }) + [registry]
-where exists("Tests/\(row.name)Tests") {
+for row in modules + models.map({ (name: $0, needs: modelNeeds) })
+where tested.contains(row.name) {
   targets.append(
     .testTarget(
       name: "\(row.name)Tests",
@@ -133,23 +137,9 @@ targets.append(
     name: "ToolTests", dependencies: [testSupport, "Base", "Safetensors", "Records"],
     path: "Tests/ToolTests", swiftSettings: swiftSettings))
 
-// While the project is being founded a row may stand before its folder does.
-targets = targets.filter { target in
-  exists(target.path ?? "Sources/\(target.name)")
-}
-let present = Set(targets.map(\.name))
-for target in targets {
-  target.dependencies = target.dependencies.filter {
-    switch $0 {
-    case .byNameItem(let name, _), .targetItem(let name, _): present.contains(name)
-    default: true
-    }
-  }
-}
-
 let package = Package(
   name: "ttstools",
-  products: tools.filter { present.contains($0.name) }.map {
+  products: tools.map {
     .executable(name: $0.name, targets: [$0.name])
   },
   dependencies: [

@@ -27,6 +27,8 @@ enum StreamEvent {
 struct EventWriter {
   let output: RecordOutput
   let run: ToolRun
+  /// Which share of the input was read, where that is known.
+  let share: Locked<Double?>
   private let onError: RejectOptions.OnError
   private var count: RejectCount
   private var audioSeconds = 0.0
@@ -34,7 +36,11 @@ struct EventWriter {
   private var printed = 0
   private var lastRejectedID: String?
 
-  init(output: RecordOutput, run: ToolRun, rejects: RejectOptions) {
+  init(
+    output: RecordOutput, run: ToolRun, rejects: RejectOptions,
+    share: Locked<Double?> = Locked(nil)
+  ) {
+    self.share = share
     self.output = output
     self.run = run
     onError = rejects.onError
@@ -112,10 +118,17 @@ struct EventWriter {
     line += ", \(Self.rounded(audioSeconds / seconds)) times real time"
     line += ", \(count.ids) ids"
     if count.rejected > 0 { line += ", \(count.rejected) rejected" }
+    if let share = share.withLock({ $0 }), share > 0.01, share < 1 {
+      line += ", \(Self.remaining(seconds * (1 - share) / share)) left"
+    }
     return line
   }
 
   private static func rounded(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
+
+  private static func remaining(_ seconds: Double) -> String {
+    seconds >= 5400 ? "\(rounded(seconds / 3600)) h" : "\(Int(seconds / 60) + 1) min"
+  }
 
   private static func duration(_ seconds: Double) -> String {
     seconds >= 3600 ? "\(rounded(seconds / 3600)) h" : "\(rounded(seconds / 60)) min"

@@ -39,7 +39,8 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
     let threads = run.options.threads
     let units = Units(bounds: .init(threads: threads))
     let stage = Stage(tool, parameters)
-    startThread(named: "reader") { read(input, into: units, stage: stage) }
+    let share = Locked<Double?>(nil)
+    startThread(named: "reader") { read(input, into: units, stage: stage, share) }
     for index in 0..<threads {
       startThread(named: "worker \(index)") {
         ThreadBudget.alone {
@@ -47,7 +48,7 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
         }
       }
     }
-    var writer = EventWriter(output: output, run: run, rejects: rejects)
+    var writer = EventWriter(output: output, run: run, rejects: rejects, share: share)
     defer { writer.report() }
     try units.drain { try writer.take($0) }
     try writer.end(stage)
@@ -55,11 +56,15 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
 
   // MARK: Reading
 
-  private func read(_ input: RecordCursor, into units: Units, stage: Stage) {
+  private func read(
+    _ input: RecordCursor, into units: Units, stage: Stage, _ share: Locked<Double?>
+  ) {
     var unit: Units.Unit?
     var header: StreamHeader?
     do {
       while let record = try input.next() {
+        let known = input.share
+        share.withLock { $0 = known }
         if header != input.header {
           header = input.header
           guard units.pass([.header(input.header.appending(stage))], size: 0) else { return }

@@ -29,8 +29,14 @@ final class RecordCursor: @unchecked Sendable {
   /// The sum of the digests in any order of all streams read to their end.
   private(set) var digest = SHA256Digest.zero
   /// Bytes of files read to their end, and of all files; the latter 0 if one is a pipe.
-  private(set) var bytesDone = 0
-  let bytesTotal: Int
+  private var bytesDone = 0
+  private let bytesTotal: Int
+
+  /// Which share of all input was read; nil where that cannot be known.
+  var share: Double? {
+    guard bytesTotal > 0 else { return nil }
+    return min(1, Double(bytesDone + (reader?.bytesRead ?? 0)) / Double(bytesTotal))
+  }
 
   /// Files in order; "-" is standard input.
   ///

@@ -106,17 +106,17 @@ extension RecordFilter {
 
   /// Runs the filter.
   public func execute(_ run: ToolRun) throws {
-    let parameters = try stage()
     if stream.stageID.isAsked {
-      return try printStageID(Stage(Self.tool, parameters))
+      return try printStageID(Stage(Self.tool, stage()))
     }
-    let cursor = try RecordCursor(
-      paths: stream.input.paths(), acceptsText: Self.acceptsText)
+    // The output comes first, so that whoever reads it is told of everything that fails after it.
     let output = try RecordOutput(stream.output, run)
     do {
-      let worker = try makeWorker(run)
+      let cursor = try RecordCursor(
+        paths: stream.input.paths(), acceptsText: Self.acceptsText)
       try FilterRun(
-        tool: Self.tool, parameters: parameters, worker: worker, rejects: stream.rejects, run: run
+        tool: Self.tool, parameters: stage(), worker: makeWorker(run), rejects: stream.rejects,
+        run: run
       ).perform(cursor, output)
       try output.finish()
     } catch {
@@ -131,6 +131,11 @@ public func printStageID(_ stage: Stage) throws {
   let output = try ByteOutput(path: nil)
   try output.write(stage.id + "\n")
   try output.finish()
+}
+
+/// Prints what `--stage-id` asks for.
+public func printStageID(_ tool: ToolDescription, _ parameters: StageParameters) throws {
+  try printStageID(Stage(tool, parameters))
 }
 
 extension Stage {

@@ -57,10 +57,12 @@ public final class RecordOutput {
   /// Ends the stream well, and gives the file its name.
   public func finish() throws { try writer?.finish(from: from) }
 
-  /// Ends the stream with the error, as well as that can still be done.
+  /// Ends the stream with the error, as well as that can still be done: whoever reads a pipe learns
+  /// of it, also where nothing was written yet.
   public func abort(_ error: any Error) {
     guard !(error is BrokenPipe) else { return }
     let failure = error as? Failure ?? Failure.unexpected(error)
+    if writer == nil, file == nil { try? begin(StreamHeader()) }
     try? writer?.abort(upstreamAbort ?? Abort(failure, stage: stageName))
     file?.discard()
   }

@@ -62,10 +62,10 @@ extension RecordSource {
 
   /// Runs the source.
   public func execute(_ run: ToolRun) throws {
-    let stage = try Stage(Self.tool, stage())
-    if stream.stageID.isAsked { return try printStageID(stage) }
+    if stream.stageID.isAsked { return try printStageID(Stage(Self.tool, stage())) }
     let output = try RecordOutput(stream.output, run)
     do {
+      let stage = try Stage(Self.tool, stage())
       try output.begin(StreamHeader().appending(stage))
       try produceAll(run, output, stage)
       try output.finish()

@@ -124,6 +124,9 @@ public final class RecordReader: @unchecked Sendable {
   /// Counts, digests and durations of the segments read to their end.
   public var tally: Tally { sum }
 
+  /// Bytes of the stream that were taken in; the system has read somewhat further.
+  public var bytesRead: Int { source.offset }
+
   /// The any-order digest of what was read: what the output's trailer keeps as `from`.
   public var inputDigest: SHA256Digest { sum.digest }
 
@@ -207,7 +210,9 @@ public final class RecordReader: @unchecked Sendable {
         switch progress {
         case .needs:
           guard !source.isAtEnd else {
-            throw source.count + offset == 0 || (offset == 0 && !looksLikeStream)
+            // Nothing at all on a pipe: whoever should have written there is gone.
+            let isNothing = source.count + offset == 0
+            throw isNothing && !isPipe || !isNothing && offset == 0 && !looksLikeStream
               ? Failure.notAStream(path: path) : truncation(at: offset + source.count)
           }
           try source.readMore()

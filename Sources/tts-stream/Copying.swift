@@ -110,10 +110,11 @@ struct Head: Tool {
       if writer.header != header { try writer.startSegment(header) }
     } else if let path = output.output, path != "-" {
       writer = try RecordWriter(
-        file: AtomicFile(path: path), header: header, level: output.level)
+        file: AtomicFile(path: path), header: header, level: output.level.number)
     } else {
       guard isatty(STDOUT_FILENO) == 0 else { throw Failure.outputTerminal }
-      writer = try RecordWriter(descriptor: STDOUT_FILENO, header: header, level: output.level)
+      writer = try RecordWriter(
+        descriptor: STDOUT_FILENO, header: header, level: output.level.number)
     }
   }
 }

@@ -1,5 +1,5 @@
 import Base
-import Foundation
+import NeuralNetworks
 import Safetensors
 import Tensors
 import TestSupport

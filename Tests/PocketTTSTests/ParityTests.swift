@@ -175,7 +175,7 @@ import Text
     guard kind != "separate", let end = fixture.facts["eos"] else { return }
     for step in end["steps"]?.array ?? [] {
       var options = GenerationOptions(temperature: 0)
-      options.endOfSpeechThreshold = Float(try #require(end["threshold"]?.number))
+      options.endOfSpeechThreshold = Float(try #require(end["threshold"]?.double))
       options.maxFrames = Int(try #require(end["frames_cap"]?.integer))
       options.framesAfterEnd = step["frames_after_eos"]?.integer.map { Int($0) }
       var count = 0

@@ -76,20 +76,31 @@ import Testing
 
   @Test(arguments: ToolUnderTest.filters)
   func damagedInputIsRefused(_ tool: ToolUnderTest) throws {
-    let text = try folder.write("This is no stream.\n", to: "text.ttsr")
+    // Neither a stream nor text, for those that take text too.
+    let other = try folder.write([UInt8](0..<200), to: "other.ttsr")
     let cut = try folder.write(
       Array(inputs.goodBytes.prefix(inputs.goodBytes.count * 2 / 3)), to: "cut.ttsr")
     var bytes = inputs.goodBytes
     bytes[bytes.count / 2] ^= 4
     let flipped = try folder.write(bytes, to: "flipped.ttsr")
-    for path in [text, cut, flipped] {
+    for path in [other, cut, flipped] {
       let out = "\(tool.name)-damaged.ttsr"
       let result = try run(tool, [path, "-o", folder.file(out)])
       #expect(result.code == 65, "\(path): \(result.errors)")
       #expect(result.errors.hasPrefix("\(tool.name): \(path): "), "\(result.errors)")
+      #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
       #expect(!folder.has(out))
       #expect(try !folder.names().contains { $0.contains(".tmp-") })
     }
+  }
+
+  @Test(arguments: ToolUnderTest.filters)
+  func aFailureBeforeTheFirstRecordIsTold(_ tool: ToolUnderTest) throws {
+    let script = "\(line(tool, "no-such-file.ttsr")) | \(line(tool)) | \(line(tool)) > /dev/null"
+    let result = try runShell(script, directory: folder.path)
+    #expect(result.code == 66, "\(result.errors)")
+    let nothing = try runShell("true | \(line(tool)) > /dev/null")
+    #expect(nothing.code == 74, "\(nothing.errors)")
   }
 
   @Test(arguments: ToolUnderTest.filters)
@@ -110,7 +121,7 @@ import Testing
       """
     // The braces run in a subshell whose $$ is the main shell's: kill only the subshell's writer.
     let result = try runShell(
-      script.replacingOccurrences(of: "kill -9 $$", with: "sh -c 'kill -9 $PPID'"))
+      script.replacingOccurrences(of: "kill -9 $$", with: "sh -c 'kill -9 $PPID'; :"))
     #expect(result.code == 74, "\(result.errors)")
     #expect(!folder.has("\(tool.name)-pipe.ttsr"))
   }
@@ -187,7 +198,7 @@ import Testing
     let process = try RunningProcess(
       toolPath(tool.name), (tool.neededArguments ?? []), input: inputs.goodBytes,
       keepsInputOpen: true, timeLimit: 30)
-    while process.outputSoFar.isEmpty { usleep(10_000) }
+    for _ in 0..<1000 where process.outputSoFar.isEmpty { usleep(10_000) }
     process.signal(SIGTERM)
     let result = process.wait()
     #expect(result.code == 75, "\(result.errors)")

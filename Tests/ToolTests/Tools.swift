@@ -19,11 +19,18 @@ struct ToolUnderTest: Sendable, CustomTestStringConvertible {
     commands.first { $0.longOptions.isSuperset(of: ["on-error", "output"]) && $0.readsRecords }
   }
 
-  /// What has to be said besides files to make it work: models come from a small fixture.
+  /// What has to be said besides files to make it work: models come from a small fixture, and speech
+  /// is to be short and written as records.
   var neededArguments: [String]? {
-    guard let command = filterCommand, command.longOptions.contains("model") else { return [] }
-    let model = fixture("PocketTTS/lsd")
-    return hasFixture("PocketTTS/lsd/config.yaml") ? ["--model", model] : nil
+    guard let options = filterCommand?.longOptions else { return [] }
+    var arguments: [String] = []
+    if options.contains("model") {
+      guard hasFixture("PocketTTS/lsd/config.yaml") else { return nil }
+      arguments += ["--model", fixture("PocketTTS/lsd")]
+    }
+    if options.contains("format") { arguments += ["--format", "ttsr"] }
+    if options.contains("max-frames") { arguments += ["--max-frames", "4"] }
+    return arguments
   }
 
   /// The tools whose folders are in `Sources` and that were built.

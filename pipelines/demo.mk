@@ -1,0 +1,64 @@
+# The whole main job in miniature: `make demo` speaks a small corpus with flite, makes a model of it and
+# lets that model speak. The codec's weights are random, so what comes out is not yet speech; everything
+# before that is real: the data, the stages, the loss that falls on recordings the training never saw.
+#
+#   make -f pipelines/demo.mk [DEMO=FOLDER] [STEPS=N] [SEED=N] [VOICES=…] [SHUFFLED=1]
+#
+# SHUFFLED=1 (with a DEMO of its own) lists the recordings with each other's words: the control that shows
+# what the text is worth.
+
+.DEFAULT_GOAL := demo
+folder := $(dir $(lastword $(MAKEFILE_LIST)))
+
+DEMO ?= demo
+VOICES ?= kal awb rms slt
+SENTENCES ?= $(folder)demo-sentences.txt
+CONFIG ?= $(folder)demo.yaml
+TEXT ?= The kettle hums while the fog rolls over the river.
+SEED ?= 1
+STEPS ?= 300
+BATCH ?= 8
+LR ?= 1e-3
+
+WORK := $(DEMO)/work
+MODEL := $(DEMO)/model
+RUN := $(DEMO)/run
+SOURCE := $(DEMO)/corpus/metadata.csv
+SOURCE_FILES := $(SOURCE)
+MODEL_FILES := $(MODEL)/model.safetensors
+IMPORT_OPTIONS := --format list
+
+include $(folder)stages.mk
+
+# What the corpus is spoken from, as a stamp: other voices or sentences, another corpus.
+$(DEMO)/corpus.id: FORCE
+	$(here)stamp $@ sh -c 'echo "$(VOICES) shuffled=$(SHUFFLED)"; cat $(SENTENCES)'
+$(SOURCE): $(DEMO)/corpus.id
+	SHUFFLED=$(SHUFFLED) $(here)speak $(SENTENCES) $(DEMO)/corpus $(VOICES)
+
+pieces := $(shell sed -nE 's/^ *n_bins: *([0-9]+).*/\1/p' $(CONFIG))
+train-tokenizer = tts-tokenize train --size $(pieces)
+$(DEMO)/tokenizer.model.id: FORCE
+	$(here)stamp $@ echo "$(train-tokenizer)"
+$(DEMO)/tokenizer.model: $(DEMO)/tokenizer.model.id $(SENTENCES)
+	$(train-tokenizer) -q -o $@ $(SENTENCES)
+
+init = tts-model init --config $(CONFIG) --tokenizer $(DEMO)/tokenizer.model --seed $(SEED)
+$(MODEL).id: FORCE
+	$(here)stamp $@ sh -c 'echo "$(init)"; cat $(CONFIG)'
+$(MODEL_FILES): $(MODEL).id $(DEMO)/tokenizer.model
+	rm -rf $(MODEL) $(MODEL).new
+	$(init) -q -o $(MODEL).new
+	mv $(MODEL).new $(MODEL)
+
+speech := $(DEMO)/speech.wav
+synth = tts-synth --model $(RUN) --voice $(DEMO)/corpus/wavs/slt-001.wav --seed $(SEED)
+$(speech).id: FORCE
+	$(here)stamp $@ echo '$(synth) $(TEXT)'
+$(speech): $(speech).id $(WORK)/trained
+	$(synth) --text '$(TEXT)' -T $(THREADS) -o $@
+	echo "speech     $$(wc -c <$@) bytes: $@"
+
+.PHONY: demo
+demo: $(speech)
+	echo "The model speaks in $(speech): with a codec of random weights, not yet speech."

@@ -1,0 +1,77 @@
+# The main job as make rules, for demo.mk and finetune.mk: from recordings to a trained model.
+#
+# Every stage is one file and one rule, so that a run that was killed goes on at the stage it was in;
+# a tool's -o names its file only when that is whole. Beside each file lies FILE.id, what the stage
+# would do (options, model digests, version), rewritten only when that differs: a changed option makes
+# again what depends on it, and nothing else.
+#
+# Set before this is included: SOURCE (what tts-import reads), SOURCE_FILES (what make watches of it),
+# MODEL (a model directory), MODEL_FILES (likewise), WORK (where the stages' files go), RUN (the run
+# directory). The tools are found on the PATH.
+
+here := $(dir $(lastword $(MAKEFILE_LIST)))
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+ifneq ($(V),1)
+.SILENT:
+endif
+
+SEED ?= 1
+SPLIT ?= train=0.9,valid=0.1
+STEPS ?= 1000
+BATCH ?= 8
+LR ?= 2e-4
+IMPORT_OPTIONS ?=
+RESAMPLE_OPTIONS ?= --rate 24000
+VAD_OPTIONS ?= --mode trim
+SHARD_OPTIONS ?= --shuffle $(SEED) --split $(SPLIT)
+TRAIN_OPTIONS ?=
+THREADS ?= 0
+
+import = tts-import $(IMPORT_OPTIONS) $(SOURCE)
+resample = tts-resample $(RESAMPLE_OPTIONS)
+vad = tts-vad $(VAD_OPTIONS)
+tokenize = tts-tokenize --model $(MODEL)
+encode = tts-mimi-encode --model $(MODEL)
+shard = tts-shard $(SHARD_OPTIONS)
+train = tts-train --model $(MODEL) --train '$(shards)/train-*.ttsr' \
+  --valid '$(shards)/valid-*.ttsr' --batch $(BATCH) --lr $(LR) --seed $(SEED) $(TRAIN_OPTIONS)
+
+.PHONY: FORCE
+FORCE:
+
+# $(call stage,NAME,OUTPUT,INPUT,COMMAND,WHAT THE COMMAND NEEDS TO EXIST)
+# A model counts by its digest, which stands in the stage's id, not by the age of its files.
+define stage
+$(2).id: FORCE $(5)
+	$(here)stamp $$@ $(4) --stage-id
+$(2): $(2).id $(3)
+	$(here)stage $(1) $(2).json $(4) -T $(THREADS) -o $$@ $(if $(filter import,$(1)),,$(3))
+endef
+
+imported := $(WORK)/1-imported.ttsr
+resampled := $(WORK)/2-resampled.ttsr
+trimmed := $(WORK)/3-trimmed.ttsr
+tokens := $(WORK)/4-tokens.ttsr
+latents := $(WORK)/5-latents.ttsr
+shards := $(WORK)/shards
+manifests := $(shards)/train.manifest.json $(shards)/valid.manifest.json
+
+$(eval $(call stage,import,$(imported),$(SOURCE_FILES),$(import)))
+$(eval $(call stage,resample,$(resampled),$(imported),$(resample)))
+$(eval $(call stage,vad,$(trimmed),$(resampled),$(vad)))
+$(eval $(call stage,tokenize,$(tokens),$(trimmed),$(tokenize),$(MODEL_FILES)))
+$(eval $(call stage,encode,$(latents),$(tokens),$(encode),$(MODEL_FILES)))
+
+$(shards).id: FORCE
+	$(here)stamp $@ $(shard) -o '$(shards)/{split}-%05d.ttsr' --stage-id
+$(manifests) &: $(shards).id $(latents)
+	$(here)stage shard $(shards).json $(shard) -T $(THREADS) -o '$(shards)/{split}-%05d.ttsr' $(latents)
+
+$(RUN).id: FORCE
+	$(here)stamp $@ echo "$(train) --steps $(STEPS)"
+$(WORK)/trained: $(RUN).id $(manifests) $(MODEL_FILES)
+	$(here)train $(RUN) '$(manifests)' $(STEPS) $(THREADS) $(train)
+	touch $@
