@@ -56,7 +56,8 @@ enum Products {
       let width = min(columnTile, n - column)
       let weights = w + (transposed ? column * k : column)
       let padded = (count + rowGrain - 1) / rowGrain * rowGrain
-      if padded == count {
+      // The library refuses rows that overlap, as a convolution's do: those are copied too.
+      if padded == count, stride >= k {
         multiply(
           count, width, k, x + row * stride, stride, transposeA: false, weights, ldb,
           transposeB: transposed, y + (row * n + column), n)
