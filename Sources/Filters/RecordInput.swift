@@ -10,7 +10,7 @@ public final class RecordInput {
   private enum Item {
     case record(Record, path: String, header: StreamHeader, size: Int)
     case end(digest: SHA256Digest)
-    case failure(any Error)
+    case failure(any Error, Abort?)
   }
 
   private struct Queue {
@@ -28,6 +28,8 @@ public final class RecordInput {
   /// The header above the last record. It can change from record to record, where streams of
   /// different origin were joined.
   public private(set) var header = StreamHeader()
+  /// The abort that an upstream tool wrote, when `next()` threw because of it.
+  public private(set) var upstreamAbort: Abort?
   /// After the last record: the sum of the digests in any order of all that was read.
   public private(set) var digest = SHA256Digest.zero
 
@@ -68,7 +70,7 @@ public final class RecordInput {
       }
       _ = put(.end(digest: cursor.digest))
     } catch {
-      _ = put(.failure(error))
+      _ = put(.failure(error, cursor.upstreamAbort))
     }
   }
 
@@ -98,8 +100,9 @@ public final class RecordInput {
       self.digest = digest
       isOver = true
       return nil
-    case .failure(let error):
+    case .failure(let error, let abort):
       isOver = true
+      upstreamAbort = abort
       throw error
     }
   }

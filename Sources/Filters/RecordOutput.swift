@@ -18,6 +18,11 @@ public final class RecordOutput {
   /// The abort that an upstream tool began, to be passed on as it is.
   var upstreamAbort: Abort?
 
+  /// Takes over the abort that an input met, so that it is passed on as it is.
+  public func relay(from input: RecordInput) {
+    upstreamAbort = upstreamAbort ?? input.upstreamAbort
+  }
+
   /// Opens the output.
   ///
   /// - Throws: `usage` for a terminal, `cannotCreate` for a directory that cannot be written.

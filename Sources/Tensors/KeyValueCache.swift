@@ -94,7 +94,8 @@ public struct KeyValueCache: Sendable {
           ck_attention(
             turned.pointer + query * layout.fusedWidth + head * layout.headSize, layout.fusedWidth,
             keys, keys + layout.keyWidth, 2 * layout.keyWidth,
-            target + (query * layout.queryWidth + head * layout.headSize), layout.queryWidth, queries, offset,
+            target + (query * layout.queryWidth + head * layout.headSize), layout.queryWidth,
+            queries, offset,
             layout.context, layout.headSize, layout.scale, scores.baseAddress, nil)
         }
       }

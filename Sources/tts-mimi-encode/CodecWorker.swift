@@ -80,7 +80,8 @@ struct CodecWorker: RecordWorker {
     }
     guard array.shape.count == 2, array.shape[1] == codec.latentWidth else {
       throw Failure(
-        .badInput, problem: "latents of shape \(array.shape), the codec's have \(codec.latentWidth)"
+        .badInput,
+        problem: "latents of shape \(array.shape), the codec's have \(codec.latentWidth)"
           + " channels", remedy: "decode with the model that encoded them")
     }
     let values = try array.floats()

@@ -25,7 +25,9 @@ protocol SpeechSink: AnyObject {
   /// All was said.
   func finish() throws
   /// It went wrong.
-  func abort(_ error: any Error)
+  ///
+  /// - Parameter input: what was being read, whose failure is passed on as it is.
+  func abort(_ error: any Error, reading input: RecordInput?)
 }
 
 /// Samples of all utterances, one after another, as they are made.
@@ -70,12 +72,13 @@ final class SampleSink: SpeechSink {
     try output.finish()
   }
 
-  func abort(_ error: any Error) { output.discard() }
+  func abort(_ error: any Error, reading input: RecordInput?) { output.discard() }
 }
 
 /// The records that were said, with their audio; long speech in several parts.
 final class RecordSink: SpeechSink {
   private let output: RecordOutput
+  private let run: ToolRun
   private let parameters: StageParameters
   private let tool: ToolDescription
   private var header: StreamHeader?
@@ -84,8 +87,11 @@ final class RecordSink: SpeechSink {
   private var cutter = PartCutter(limit: 1, channels: 1)
   private var part = 0
 
-  init(output: RecordOutput, stage: StageParameters, tool: ToolDescription) {
+  init(
+    output: RecordOutput, stage: StageParameters, tool: ToolDescription, run: ToolRun
+  ) {
     self.output = output
+    self.run = run
     parameters = stage
     self.tool = tool
   }
@@ -100,8 +106,9 @@ final class RecordSink: SpeechSink {
 
   func open(_ record: Record) {
     var record = record
-    // What the record held before says nothing about the new audio.
-    for name in record.arrays.keys where name != "tokens" { record.arrays[name] = nil }
+    // What described the old audio says nothing about the new.
+    for name in ["latents", "word_starts", "word_ends"] { record.arrays[name] = nil }
+    for name in record.arrays.keys where name.hasPrefix("features.") { record.arrays[name] = nil }
     for key in ["audio_codec", "part", "part_last", "frame_rate"] { record.metadata[key] = nil }
     self.record = record
     cutter = PartCutter(limit: partFrames(rate: rate, channels: 1), channels: 1)
@@ -118,7 +125,7 @@ final class RecordSink: SpeechSink {
     guard var record else { return }
     if part > 0 {
       record.text = nil
-      record.arrays["tokens"] = nil
+      record.arrays = [:]
     }
     if part > 0 || !isLast {
       record.part = part
@@ -126,15 +133,20 @@ final class RecordSink: SpeechSink {
     }
     part += 1
     try record.setSamples(samples, rate: rate, codec: .pcm)
-    try output.write(record)
+    try write(record)
   }
 
-  func pass(_ record: Record) throws { try output.write(record) }
+  func pass(_ record: Record) throws { try write(record) }
 
   func reject(_ record: Record, _ reason: String) throws {
     var record = record
     record.reject(reason)
+    try write(record)
+  }
+
+  private func write(_ record: Record) throws {
     try output.write(record)
+    run.count("written")
   }
 
   func add(from digest: SHA256Digest) { output.add(from: digest) }
@@ -144,5 +156,8 @@ final class RecordSink: SpeechSink {
     try output.finish()
   }
 
-  func abort(_ error: any Error) { output.abort(error) }
+  func abort(_ error: any Error, reading input: RecordInput?) {
+    if let input { output.relay(from: input) }
+    output.abort(error)
+  }
 }

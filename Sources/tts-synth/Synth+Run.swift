@@ -25,10 +25,11 @@ extension Synth {
 
   func execute(_ run: ToolRun) throws {
     if stageID.isAsked { return try printStageID(Self.tool, stage()) }
-    let records = text == nil ? try RecordInput(input, acceptsText: true) : nil
-    // A wrong output is found before the model is loaded.
+    // The output comes first, so that whoever reads it is told of everything that fails after it.
     let sink = try makeSink(run)
+    var records: RecordInput?
     do {
+      if text == nil { records = try RecordInput(input, acceptsText: true) }
       ThreadBudget.limit = run.options.threads
       let synthesizer = try ModelRegistry.open(model).synthesizer()
       let voice = try loadVoice(synthesizer)
@@ -64,7 +65,7 @@ extension Synth {
       }
       try sink.finish()
     } catch {
-      sink.abort(error)
+      sink.abort(error, reading: records)
       throw error
     }
   }
@@ -73,7 +74,7 @@ extension Synth {
     switch format {
     case .ttsr:
       return RecordSink(
-        output: try RecordOutput(output, run), stage: try stage(), tool: Self.tool)
+        output: try RecordOutput(output, run), stage: try stage(), tool: Self.tool, run: run)
     case .wav: return try SampleSink(path: output.output, encoding: .wav)
     case .s16le: return try SampleSink(path: output.output, encoding: .int16)
     case .f32le: return try SampleSink(path: output.output, encoding: .float32)

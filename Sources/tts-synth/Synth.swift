@@ -51,7 +51,8 @@ struct Synth: Tool {
       "Logit above which speech is taken to end. Default: the model's.", valueName: "x"))
   var eosThreshold: Float?
   @Option(
-    help: ArgumentHelp("Frames after the end of speech. Default: the model's rule.", valueName: "n"))
+    help: ArgumentHelp("Frames after the end of speech. Default: the model's rule.", valueName: "n")
+  )
   var framesAfterEos: Int?
   @Option(
     help: ArgumentHelp(

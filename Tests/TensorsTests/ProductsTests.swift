@@ -62,10 +62,11 @@ import Testing
     let x = (-4000...4000).map { Float($0) / 100 }
     let t = Tensor(x)
     func check(_ y: Tensor, _ f: (Double) -> Double, _ tolerance: Double) {
-      let worst = zip(x, y.values).map { value, result in
-        let expected = f(Double(value))
-        return abs(Double(result) - expected) / max(1, abs(expected))
-      }.max() ?? 0
+      let worst =
+        zip(x, y.values).map { value, result in
+          let expected = f(Double(value))
+          return abs(Double(result) - expected) / max(1, abs(expected))
+        }.max() ?? 0
       #expect(worst <= tolerance)
     }
     func e(_ x: Double) -> Double { 1 / (1 + (-x).exponential) }

@@ -134,7 +134,9 @@ import Testing
     let script = "cat '\(path)' | \(line(tool)) | \(line(tool)) > '\(folder.file("relayed"))'"
     let result = try runShell(script)
     #expect(result.code == 78)
-    for message in result.errors.split(separator: "\n") {
+    // What is said of the record before the failure is no matter here.
+    for message in result.errors.split(separator: "\n")
+    where !message.contains("is resampled") && !message.contains("record 'a'") {
       #expect(message.hasPrefix("\(tool.name): ") && message.contains("no such model"))
     }
     let reader = try RecordReader(path: folder.file("relayed"))

@@ -115,7 +115,8 @@ private final class YAMLMap {
     }
     return try sequence.map { node in
       guard let value = node.scalar.flatMap({ Self.wholeNumber($0.string) }) else {
-        throw Failure.configuration(file, "'\(path)\(key)' is not a list of whole numbers", "mend it")
+        throw Failure.configuration(
+          file, "'\(path)\(key)' is not a list of whole numbers", "mend it")
       }
       return try checked(key, value)
     }

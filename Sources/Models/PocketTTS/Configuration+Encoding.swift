@@ -9,15 +9,16 @@ extension Configuration {
       if let value { lines.append(String(repeating: " ", count: indent) + "\(key): \(value)") }
     }
     func quoted(_ text: String) -> String {
-      "\"" + text.unicodeScalars.map { scalar in
-        switch scalar {
-        case "\"": "\\\""
-        case "\\": "\\\\"
-        default:
-          scalar.value < 0x20 || scalar.value == 0x7F
-            ? "\\x" + String(String(scalar.value + 0x100, radix: 16).dropFirst()) : String(scalar)
-        }
-      }.joined() + "\""
+      "\""
+        + text.unicodeScalars.map { scalar in
+          switch scalar {
+          case "\"": "\\\""
+          case "\\": "\\\\"
+          default:
+            scalar.value < 0x20 || scalar.value == 0x7F
+              ? "\\x" + String(String(scalar.value + 0x100, radix: 16).dropFirst()) : String(scalar)
+          }
+        }.joined() + "\""
     }
     add(0, "weights_path", weightsPath.map(quoted))
     add(

@@ -101,7 +101,8 @@ struct InitialWeights: Sendable {
 func initializeModel(_ request: ModelInitialization) throws {
   let source: PocketTTSModel
   do { source = try PocketTTSModel(path: request.configuration) } catch let failure as Failure
-  where failure.kind == .noInput {
+    where failure.kind == .noInput
+  {
     throw Failure(
       .noInput, subject: request.configuration,
       problem: "neither a file nor the name of a configuration",

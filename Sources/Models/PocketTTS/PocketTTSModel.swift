@@ -28,7 +28,8 @@ struct PocketTTSModel: Model {
     } else {
       throw Failure.missingFile(path, namedBy: path)
     }
-    configuration = try Configuration(yaml: String(decoding: readFile(file), as: UTF8.self), file: file)
+    configuration = try Configuration(
+      yaml: String(decoding: readFile(file), as: UTF8.self), file: file)
     let cut = file.lastIndex(of: "/")
     files = WeightFiles(
       configuration: configuration, file: file,

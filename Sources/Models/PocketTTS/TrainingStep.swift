@@ -122,7 +122,9 @@ extension FlowLM {
     var parts = [bosBeforeVoice ?? .zeros([1, configuration.flowLM.transformer.dModel])]
     let allVoices = voices.compactMap(\.self)
     if !allVoices.isEmpty { parts.append(embed(voice: concatenateRows(allVoices))) }
-    if tokens.contains(where: { !$0.isEmpty }) { parts.append(embed(tokens: tokens.flatMap(\.self))) }
+    if tokens.contains(where: { !$0.isEmpty }) {
+      parts.append(embed(tokens: tokens.flatMap(\.self)))
+    }
     parts.append(embed(latents: concatenateRows([bos.reshaped([1, channels]), latents])))
     let sequences = concatenateRows(parts).gatherRows(layout.sources)
     let z = hidden(transformer.sequences(sequences, positions: layout.positions))

@@ -40,7 +40,7 @@ public struct RotaryTable: Sendable {
   /// The turns for `count` positions from `first`; all in float32, as the reference computes them.
   public init(first: Int, count: Int, headSize: Int, maxPeriod: Float) {
     let half = headSize / 2
-    let factor = Float(-Double(logf(maxPeriod)) * 2 / Double(headSize))
+    let factor = Float(-log(Double(maxPeriod)) * 2 / Double(headSize))
     let frequencies = (0..<half).map { expf(Float($0) * factor) }
     func table(_ function: (Float) -> Float) -> Tensor {
       Tensor(shape: [count, half]) { target in

@@ -46,7 +46,8 @@ extension Tensor {
       let target = SharedPointer(target)
       parallelRows(steps, columns: weight.rows) { range in
         ck_binary(
-          Binary.Kind.add.rawValue, Broadcast.row.rawValue, target + range.lowerBound * weight.rows, bias.pointer,
+          Binary.Kind.add.rawValue, Broadcast.row.rawValue, target + range.lowerBound * weight.rows,
+          bias.pointer,
           target + range.lowerBound * weight.rows, range.count, weight.rows)
       }
     }
@@ -79,4 +80,3 @@ extension Tensor {
     return result
   }
 }
-
