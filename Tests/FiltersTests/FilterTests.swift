@@ -40,7 +40,9 @@ struct CountingWorker: RecordWorker {
 }
 
 @Suite struct FilterTests {
-  let folder = try! ScratchFolder()
+  let folder: ScratchFolder
+
+  init() throws { folder = try ScratchFolder() }
 
   func filter(_ records: [Record], _ options: [String] = []) throws -> [Record] {
     let input = folder.file("in-\(records.count).ttsr")

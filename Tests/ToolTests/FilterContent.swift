@@ -7,7 +7,9 @@ import Testing
 
 /// What every filter does with the content of records.
 @Suite struct FilterContent {
-  let folder = try! ScratchFolder()
+  let folder: ScratchFolder
+
+  init() throws { folder = try ScratchFolder() }
 
   func run(_ tool: ToolUnderTest, _ arguments: [String], input: [UInt8]? = nil) throws
     -> ProcessResult

@@ -29,7 +29,10 @@ import Testing
     }
   }
 
-  let inputs = try! Inputs()
+  let inputs: Inputs
+
+  init() throws { inputs = try Inputs() }
+
   var folder: ScratchFolder { inputs.folder }
 
   func run(_ tool: ToolUnderTest, _ arguments: [String], input: [UInt8]? = nil) throws

@@ -5,7 +5,9 @@ import TestSupport
 import Testing
 
 @Suite(.enabled(if: isBuilt("tts-shard"))) struct ShardTests {
-  let folder = try! ScratchFolder()
+  let folder: ScratchFolder
+
+  init() throws { folder = try ScratchFolder() }
 
   func stream(_ records: [Record], _ name: String = "in.ttsr") throws -> String {
     try writeStream(

@@ -6,8 +6,10 @@ import TestSupport
 import Testing
 
 @Suite(.enabled(if: isBuilt("tts-tokenize"))) struct TokenizeTests {
-  let folder = try! ScratchFolder()
+  let folder: ScratchFolder
   let file = fixture("PocketTTS/text/tokenizer.json")
+
+  init() throws { folder = try ScratchFolder() }
 
   func tokenize(_ arguments: [String], input: [UInt8]? = nil) throws -> ProcessResult {
     try runTool("tts-tokenize", arguments, input: input, directory: folder.path)
