@@ -47,6 +47,11 @@ test: build-tests ## every test that takes seconds (FILTER=NAME: only those)
 	Scripts/quietly test $(BUILD)/test.log \
 	  swift test --skip-build $(SWIFTFLAGS) $(if $(FILTER),--filter '$(FILTER)')
 
+.PHONY: demo
+demo: build ## the main job in miniature: speak a corpus, prepare, train, speak (DEMO=FOLDER STEPS=N)
+	Scripts/dependencies demo
+	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo.mk demo
+
 .PHONY: check
 check: test ## test, and what an installed copy and the scripts must show
 	Scripts/dependencies install readers

@@ -16,9 +16,11 @@ SENTENCES ?= $(folder)demo-sentences.txt
 CONFIG ?= $(folder)demo.yaml
 TEXT ?= The kettle hums while the fog rolls over the river.
 SEED ?= 1
-STEPS ?= 300
+STEPS ?= 600
 BATCH ?= 8
 LR ?= 1e-3
+# A short run: statistics of these latents, a short warm-up, an average that follows quickly.
+TRAIN_OPTIONS ?= --statistics data --warmup 50 --ema-decay 0.98 --valid-every 100
 
 WORK := $(DEMO)/work
 MODEL := $(DEMO)/model
@@ -37,7 +39,7 @@ $(SOURCE): $(DEMO)/corpus.id
 	SHUFFLED=$(SHUFFLED) $(here)speak $(SENTENCES) $(DEMO)/corpus $(VOICES)
 
 pieces := $(shell sed -nE 's/^ *n_bins: *([0-9]+).*/\1/p' $(CONFIG))
-train-tokenizer = tts-tokenize train --size $(pieces)
+train-tokenizer = tts-tokenize train --vocab-size $(pieces)
 $(DEMO)/tokenizer.model.id: FORCE
 	$(here)stamp $@ echo "$(train-tokenizer)"
 $(DEMO)/tokenizer.model: $(DEMO)/tokenizer.model.id $(SENTENCES)
@@ -52,7 +54,7 @@ $(MODEL_FILES): $(MODEL).id $(DEMO)/tokenizer.model
 	mv $(MODEL).new $(MODEL)
 
 speech := $(DEMO)/speech.wav
-synth = tts-synth --model $(RUN) --voice $(DEMO)/corpus/wavs/slt-001.wav --seed $(SEED)
+synth = tts-synth --model $(RUN) --voice $(DEMO)/corpus/wavs/slt-004.wav --seed $(SEED)
 $(speech).id: FORCE
 	$(here)stamp $@ echo '$(synth) $(TEXT)'
 $(speech): $(speech).id $(WORK)/trained
