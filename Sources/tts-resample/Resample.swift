@@ -31,6 +31,8 @@ struct Resample: RecordFilter {
   var filter: Filter = .sinc
 
   @Option(
+    // Every LUFS value begins with a minus sign.
+    parsing: .unconditional,
     help: ArgumentHelp(
       """
       Bring each recording to this integrated loudness (ITU-R BS.1770), less where its peak would pass \
