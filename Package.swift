@@ -11,7 +11,6 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// System libraries: folder, pkg-config name, Debian package.
 let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
-  ("COpenBLAS", "openblas", "libopenblas-dev"),
   ("CSndfile", "sndfile", "libsndfile1-dev"),
   ("CSamplerate", "samplerate", "libsamplerate0-dev"),
   ("CXXHash", "libxxhash", "libxxhash-dev"),
@@ -26,7 +25,7 @@ let models = ["PocketTTS"]
 
 let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Base", [crypto]),
-  ("Tensors", ["Base", "COpenBLAS", "CKernels"]),
+  ("Tensors", ["Base", "CKernels"]),
   ("Audio", ["Base", "CSndfile", "CSamplerate"]),
   ("Text", ["Base", "CSentencePiece"]),
   ("Safetensors", ["Base"]),
@@ -114,6 +113,16 @@ targets += tools.map {
     name: $0.name, dependencies: ["Filters", argumentParser] + $0.needs,
     swiftSettings: swiftSettings)
 }
+
+/// `make bench`: our side of the comparison.
+targets.append(.target(name: "CMachine", path: "Tests/Benchmarks/CMachine"))
+targets.append(
+  .executableTarget(
+    name: "tts-bench",
+    dependencies: [
+      "CMachine", "Base", "Tensors", "NeuralNetworks", "ModelInterface", "Mimi", "Training",
+      "PocketTTS", argumentParser,
+    ], path: "Tests/Benchmarks/tts-bench", swiftSettings: swiftSettings))
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [

@@ -18,6 +18,9 @@ public enum ThreadBudget {
     set { limitBox.withLock { $0 = max(1, newValue) } }
   }
 
+  /// Threads among which work can be split here: 1 inside of work that was split already.
+  public static var available: Int { isInside ? 1 : limit }
+
   /// Runs work as one worker among others: what it splits stays on its own thread.
   public static func alone<Result>(_ body: () throws -> Result) rethrows -> Result {
     try $isInside.withValue(true) { try body() }
@@ -27,7 +30,7 @@ public enum ThreadBudget {
   ///
   /// - Parameter body: independent of the order and of the other calls.
   public static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
-    let threads = isInside ? 1 : min(limit, count)
+    let threads = min(available, count)
     guard threads > 1 else {
       for index in 0..<count { body(index) }
       return

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// The handler only writes the signal's number to a pipe; a thread that does nothing else takes it
 /// from there, so that the work may use locks. Blocking the signals in all threads would not do:
-/// libraries (OpenBLAS) start threads before `main`, which a mask set later does not reach.
+/// libraries may start threads before `main`, which a mask set later does not reach.
 public enum Interruption {
   private static let flag = Atomic<Bool>(false)
   private static let handlers = Locked<[@Sendable () -> Void]>([])

@@ -72,13 +72,13 @@ struct MimiDecoder: AudioDecoder {
 
   mutating func decode(_ latents: Tensor) -> [Float] {
     if latents.rows == 1 {
-      return mimi.decode(latents, state: &state, phase: .step).waveform.values
+      return mimi.decode(latents, state: &state).waveform.values
     }
     var samples: [Float] = []
     samples.reserveCapacity(latents.rows * mimi.frameSize)
     for start in stride(from: 0, to: latents.rows, by: decoderBlock) {
       let block = latents.rows(start..<min(start + decoderBlock, latents.rows))
-      samples += mimi.decode(block, state: &state, phase: .prefix).waveform.values
+      samples += mimi.decode(block, state: &state).waveform.values
     }
     return samples
   }

@@ -85,7 +85,7 @@ public struct Mimi: Sendable {
   /// - Parameter waveform: `[frames * frameSize, channels]`.
   public func encode(_ waveform: Tensor, state: inout EncoderState) -> EncoderActivations {
     let network = encoder(waveform, state: &state.network)
-    let transformed = encoderTransformer(network, state: &state.transformer, phase: .prefix)
+    let transformed = encoderTransformer(network, state: &state.transformer)
     var latents = transformed
     if let downsample, var inner = state.downsample {
       latents = downsample(transformed, state: &inner)
@@ -108,19 +108,18 @@ public struct Mimi: Sendable {
   ///
   /// - Parameters:
   ///   - latents: `[frames, latentDimension]`, not normalised.
-  ///   - phase: `.step` for one frame at a time.
-  public func decode(_ latents: Tensor, state: inout DecoderState, phase: Phase)
+  public func decode(_ latents: Tensor, state: inout DecoderState)
     -> DecoderActivations
   {
-    var x = outputProjection(latents, phase: .step)
+    var x = outputProjection(latents)
     if let upsample, var inner = state.upsample {
       x = upsample(x, state: &inner)
       state.upsample = inner
     }
-    let transformed = decoderTransformer(x, state: &state.transformer, phase: phase)
+    let transformed = decoderTransformer(x, state: &state.transformer)
     return DecoderActivations(
       upsampled: x, transformer: transformed,
-      waveform: decoder(transformed, state: &state.network, phase: phase))
+      waveform: decoder(transformed, state: &state.network))
   }
 }
 
@@ -147,9 +146,9 @@ struct ProjectedTransformer: Sendable {
 
   func initialState() -> Transformer.State { transformer.initialState() }
 
-  func callAsFunction(_ x: Tensor, state: inout Transformer.State, phase: Phase) -> Tensor {
-    let y = transformer(input?(x, phase: phase) ?? x, state: &state, phase: phase)
-    return output?(y, phase: phase) ?? y
+  func callAsFunction(_ x: Tensor, state: inout Transformer.State) -> Tensor {
+    let y = transformer(input?(x) ?? x, state: &state)
+    return output?(y) ?? y
   }
 }
 
@@ -157,6 +156,6 @@ extension Linear {
   /// A convolution of kernel 1 without bias, `weight` being `[outputs, inputs, 1]`.
   init(_ weights: Weights, pointwiseInputs inputs: Int, outputs: Int) throws {
     let weight = try weights.tensor("weight", [outputs, inputs, 1])
-    self.init(weight: weight.reshaped([outputs, inputs]), bias: nil)
+    self.init(weight: weights.matrix(weight.reshaped([outputs, inputs])), bias: nil)
   }
 }

@@ -150,17 +150,15 @@ struct SEANetDecoder: Sendable {
       blocks: stages.map { $0.blocks.map { $0.initialState() } }, last: last.initialState())
   }
 
-  /// - Parameter phase: `.step` for one frame: the layers before the first upsampling have few
-  ///   rows then; all others always have many.
-  func callAsFunction(_ x: Tensor, state: inout State, phase: Phase) -> Tensor {
-    var x = first(x, state: &state.first, phase: phase)
+  func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
+    var x = first(x, state: &state.first)
     for (index, stage) in stages.enumerated() {
       x = stage.up(
-        x.eluInPlace(), state: &state.up[index], phase: index == 0 ? phase : .prefix)
+        x.eluInPlace(), state: &state.up[index])
       for (block, layer) in stage.blocks.enumerated() {
         x = layer(x, state: &state.blocks[index][block])
       }
     }
-    return last(x.eluInPlace(), state: &state.last, phase: .step)
+    return last(x.eluInPlace(), state: &state.last)
   }
 }

@@ -1,30 +1,62 @@
 public import Tensors
 
+/// Weights of a linear map: a tensor that may stand on a tape, or packed for inference.
+public enum Matrix: Sendable {
+  /// `[outputs, inputs]`
+  case tensor(Tensor)
+  /// Packed once, for many products.
+  case packed(PackedMatrix)
+
+  /// x Wᵀ + b: `[..., inputs]` to `[..., outputs]`.
+  public func callAsFunction(_ x: Tensor, bias: Tensor? = nil) -> Tensor {
+    switch self {
+    case .packed(let weights): return x.product(weights, bias: bias)
+    case .tensor(let weights):
+      let y = x.product(transposed: weights)
+      return bias.map { y + $0 } ?? y
+    }
+  }
+}
+
+extension Weights {
+  /// A matrix `[outputs, inputs]`: a tensor for training, packed where these weights are packed.
+  ///
+  /// - Throws: as ``tensor(_:_:)``.
+  public func matrix(_ name: String, outputs: Int, inputs: Int) throws -> Matrix {
+    matrix(try tensor(name, [outputs, inputs]))
+  }
+
+  /// The same of a tensor `[outputs, inputs]` that was made of theirs.
+  public func matrix(_ tensor: Tensor) -> Matrix {
+    packing == nil ? .tensor(tensor) : .packed(packed(tensor))
+  }
+
+  /// A tensor `[outputs, inputs]` packed, as float32 where nothing else is said.
+  func packed(_ tensor: Tensor) -> PackedMatrix {
+    defer { tensor.releasePages() }
+    return PackedMatrix(tensor, format: packing ?? .float32)
+  }
+}
+
 /// y = x Wᵀ + b, weights as PyTorch stores them.
 public struct Linear: Sendable {
-  /// `[outputs, inputs]`
-  public let weight: Tensor
-  /// `[outputs]`
-  public let bias: Tensor?
+  private let weight: Matrix
+  private let bias: Tensor?
 
-  /// Reads `weight`, and `bias` when the layer has one.
+  /// Reads `weight` `[outputs, inputs]`, and `bias` `[outputs]` when the layer has one.
   public init(_ weights: Weights, inputs: Int, outputs: Int, bias: Bool = true) throws {
-    weight = try weights.tensor("weight", [outputs, inputs])
+    weight = try weights.matrix("weight", outputs: outputs, inputs: inputs)
     self.bias = bias ? try weights.tensor("bias", [outputs]) : nil
   }
 
-  /// A layer of given weights `[outputs, inputs]` and bias `[outputs]`.
-  public init(weight: Tensor, bias: Tensor?) {
+  /// A layer of given weights, and bias `[outputs]`.
+  public init(weight: Matrix, bias: Tensor?) {
     self.weight = weight
     self.bias = bias
   }
 
   /// - Returns: `[..., outputs]`.
-  public func callAsFunction(_ x: Tensor, phase: Phase = .prefix) -> Tensor {
-    if phase == .step { return x.stepProduct(transposed: weight, bias: bias) }
-    let y = x.product(transposed: weight)
-    return bias.map { y + $0 } ?? y
-  }
+  public func callAsFunction(_ x: Tensor) -> Tensor { weight(x, bias: bias) }
 }
 
 /// Layer norm with weight and bias.

@@ -10,7 +10,7 @@ public struct StreamingConvolution: Sendable {
     case replicate
   }
 
-  private let weight: Tensor
+  private let weight: PackedMatrix
   private let bias: Tensor?
   private let inputs: Int
   private let kernel: Int
@@ -23,7 +23,8 @@ public struct StreamingConvolution: Sendable {
     _ weights: Weights, inputs: Int, outputs: Int, kernel: Int, stride: Int = 1,
     dilation: Int = 1, bias: Bool = true, padding: Padding
   ) throws {
-    weight = try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast()
+    weight = weights.packed(
+      try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast())
     self.bias = bias ? try weights.tensor("bias", [outputs]) : nil
     self.inputs = inputs
     self.kernel = kernel
@@ -44,9 +45,8 @@ public struct StreamingConvolution: Sendable {
   ///
   /// - Parameters:
   ///   - x: `[steps, inputs]`, steps a multiple of the stride.
-  ///   - phase: `.step` where a call has few rows at this layer.
   /// - Returns: `[steps / stride, outputs]`.
-  public func callAsFunction(_ x: Tensor, state: inout State, phase: Phase = .prefix) -> Tensor {
+  public func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     let context = (kernel - 1) * dilation + 1 - stride
     precondition(x.rows.isMultiple(of: stride), "steps come in multiples of the stride")
     guard x.rows > 0 else { return Tensor.zeros([0, weight.rows]) }
@@ -66,15 +66,14 @@ public struct StreamingConvolution: Sendable {
         (0..<context).map { Int32(joined.rows - context + $0) })
     }
     return joined.convolution(
-      weight: weight, bias: bias, kernel: kernel, stride: stride, dilation: dilation,
-      phase: phase)
+      weight: weight, bias: bias, kernel: kernel, stride: stride, dilation: dilation)
   }
 }
 
 /// A causal transposed convolution whose kernel is twice its stride: each output step is a product
 /// of the current and the previous input, so that the state is one input column.
 public struct StreamingTransposedConvolution: Sendable {
-  private let weight: Tensor
+  private let weight: PackedMatrix
   private let bias: Tensor?
   private let inputs: Int
   private let outputs: Int
@@ -84,7 +83,7 @@ public struct StreamingTransposedConvolution: Sendable {
   public init(_ weights: Weights, inputs: Int, outputs: Int, stride: Int) throws {
     let stored = try weights.tensor("weight", [inputs, outputs, 2 * stride])
     // Row (j, o) of the product's weights: taps for the previous input, then for the current one.
-    weight = stored.withValues { values in
+    let taps = stored.withValues { values in
       var rearranged = [Float](repeating: 0, count: values.count)
       for input in 0..<inputs {
         for output in 0..<outputs {
@@ -98,6 +97,7 @@ public struct StreamingTransposedConvolution: Sendable {
       }
       return Tensor(rearranged, shape: [stride * outputs, 2 * inputs])
     }
+    weight = weights.packed(taps)
     let oneBias = try weights.tensor("bias", [outputs])
     bias = concatenateColumns([Tensor](repeating: oneBias, count: stride))
     self.inputs = inputs
@@ -117,14 +117,13 @@ public struct StreamingTransposedConvolution: Sendable {
   ///
   /// - Parameters:
   ///   - x: `[steps, inputs]`.
-  ///   - phase: `.step` where a call has few rows at this layer.
   /// - Returns: `[steps * stride, outputs]`.
-  public func callAsFunction(_ x: Tensor, state: inout State, phase: Phase = .prefix) -> Tensor {
+  public func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     guard x.rows > 0 else { return Tensor.zeros([0, outputs]) }
     let joined = concatenateRows([state.previous ?? .zeros([1, inputs]), x])
     state.previous = joined.gatherRows([Int32(joined.rows - 1)])
     let y = joined.convolution(
-      weight: weight, bias: bias, kernel: 2, stride: 1, dilation: 1, phase: phase)
+      weight: weight, bias: bias, kernel: 2, stride: 1, dilation: 1)
     return y.reshaped([x.rows * stride, outputs])
   }
 }

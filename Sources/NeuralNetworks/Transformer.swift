@@ -58,11 +58,11 @@ struct TransformerLayer: Sendable {
   }
 
   /// - Parameter attend: self-attention on the fused projection.
-  func callAsFunction(_ x: Tensor, phase: Phase, attend: (Tensor) -> Tensor) -> Tensor {
-    var attended = outProjection(attend(inProjection(norm1(x), phase: phase)), phase: phase)
+  func callAsFunction(_ x: Tensor, attend: (Tensor) -> Tensor) -> Tensor {
+    var attended = outProjection(attend(inProjection(norm1(x))))
     if let scale1 { attended = attended * scale1 }
     let y = x + attended
-    var fed = linear2(linear1(norm2(y), phase: phase).gelu(), phase: phase)
+    var fed = linear2(linear1(norm2(y)).gelu())
     if let scale2 { fed = fed * scale2 }
     return y + fed
   }
@@ -100,13 +100,13 @@ public struct Transformer: Sendable {
   ///
   /// - Parameter x: `[positions, width]`.
   /// - Returns: `[positions, width]`.
-  public func callAsFunction(_ x: Tensor, state: inout State, phase: Phase) -> Tensor {
+  public func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     let rotation = RotaryTable(
       first: state.length, count: x.rows, headSize: sizes.attention.headSize,
       maxPeriod: sizes.maxPeriod)
     var x = x
     for (index, layer) in layers.enumerated() {
-      x = layer(x, phase: phase) { state.caches[index].attend($0, rotation: rotation) }
+      x = layer(x) { state.caches[index].attend($0, rotation: rotation) }
     }
     return x
   }
@@ -122,7 +122,7 @@ public struct Transformer: Sendable {
       first: 0, count: positions, headSize: sizes.attention.headSize,
       maxPeriod: sizes.maxPeriod)
     return layers.reduce(x) { x, layer in
-      layer(x, phase: .prefix) {
+      layer(x) {
         $0.causalAttention(sizes.attention, positions: positions, rotation: rotation)
       }
     }

@@ -10,6 +10,8 @@ public import Tensors
 public struct Weights: Sendable {
   private let lookUp: @Sendable (_ key: String, _ shape: [Int]) throws -> Tensor?
   private let names: [String]
+  /// How matrices are packed for inference; nil for training, where they stay tensors.
+  public let packing: WeightFormat?
   private let taken: Locked<Set<String>>
   /// What the tensors belong to, for messages: a file.
   public let subject: String
@@ -17,23 +19,28 @@ public struct Weights: Sendable {
   public let prefix: String
 
   /// Tensors in memory.
-  public init(_ tensors: [String: Tensor], subject: String) {
+  ///
+  /// - Parameter packing: how matrices are packed for inference; nil for training.
+  public init(_ tensors: [String: Tensor], subject: String, packing: WeightFormat? = nil) {
     self.init(
-      names: tensors.keys.sorted(), subject: subject, taken: Locked([]), prefix: "",
+      names: tensors.keys.sorted(), packing: packing, subject: subject, taken: Locked([]),
+      prefix: "",
       lookUp: { key, _ in tensors[key] })
   }
 
   /// Tensors made when a layer asks for them: how a new model gets its start values from the same
   /// code that reads a file.
   public init(creating make: @escaping @Sendable (_ key: String, _ shape: [Int]) -> Tensor) {
-    self.init(names: [], subject: "new model", taken: Locked([]), prefix: "", lookUp: make)
+    self.init(
+      names: [], packing: nil, subject: "new model", taken: Locked([]), prefix: "", lookUp: make)
   }
 
   private init(
-    names: [String], subject: String, taken: Locked<Set<String>>, prefix: String,
-    lookUp: @escaping @Sendable (String, [Int]) throws -> Tensor?
+    names: [String], packing: WeightFormat?, subject: String, taken: Locked<Set<String>>,
+    prefix: String, lookUp: @escaping @Sendable (String, [Int]) throws -> Tensor?
   ) {
     self.names = names
+    self.packing = packing
     self.subject = subject
     self.taken = taken
     self.prefix = prefix
@@ -43,7 +50,8 @@ public struct Weights: Sendable {
   /// The tensors under a key.
   public subscript(key: String) -> Weights {
     Weights(
-      names: names, subject: subject, taken: taken, prefix: prefix + key + ".", lookUp: lookUp)
+      names: names, packing: packing, subject: subject, taken: taken, prefix: prefix + key + ".",
+      lookUp: lookUp)
   }
 
   /// The tensors under an index.

@@ -1,125 +1,72 @@
 import Base
 import CKernels
-internal import COpenBLAS
-
-/// How a layer is used: decides the kernel of its products, whatever the number of rows.
-public enum Phase: Sendable {
-  /// One position, or one frame of a codec: weights are read once, from memory.
-  case step
-  /// Many positions at once.
-  case prefix
-}
 
 /// The one entry to matrix products.
 ///
-/// OpenBLAS runs on one thread and gets tiles whose number of rows is a multiple of 48, the last one
-/// padded: then (measured, `ProductsTests`) a row's result does not depend on how many rows there
-/// are, only on its place modulo 48. Our threads take tiles; the summed dimension is never split.
+/// All go through one family of kernels over packed weights. Every element of a result is one chain
+/// of multiply-adds over the summed dimension in order: it depends on its own row and column alone,
+/// not on how many rows there are, how work is cut, or how many threads there are.
 enum Products {
-  static let rowTile = 192
-  static let rowGrain = 48
-  static let columnTile = 512
+  /// Multiply-adds that are worth waking a thread for.
+  private static let grain = 1 << 20
+  /// Tiles of rows that a task works on: what it packs of them stays in the second-level cache.
+  private static let tilesPerBlock = 12
 
-  private static let isReady: Bool = {
-    openblas_set_num_threads(1)
-    return true
-  }()
-
-  private static func multiply(
-    _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, _ lda: Int, transposeA: Bool,
-    _ b: UnsafePointer<Float>, _ ldb: Int, transposeB: Bool, _ c: UnsafeMutablePointer<Float>,
-    _ ldc: Int
+  /// y[m][outputs] = x[m][inputs] · weightsᵀ + bias.
+  ///
+  /// - Parameters:
+  ///   - rowStride: from one row of x to the next; rows may overlap, as a convolution's do.
+  ///   - inputStride: from one input to the next.
+  ///   - instructions: the most that is used of what the machine has.
+  static func product(
+    _ x: UnsafePointer<Float>, rowStride: Int, inputStride: Int = 1, rows m: Int,
+    _ weights: PackedMatrix, bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>,
+    instructions: Int = CK_ALL_INSTRUCTIONS
   ) {
-    cblas_sgemm(
-      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans,
-      transposeB ? CblasTrans : CblasNoTrans, Int32(m), Int32(n), Int32(k), 1, a, Int32(lda), b,
-      Int32(ldb), 0, c, Int32(ldc))
-  }
-
-  /// y[m][n] = x[m][k] · b, b being w[n][k] transposed or w[k][n]; rows of x are `stride` apart.
-  static func rows(
-    _ x: UnsafePointer<Float>, stride: Int, _ w: UnsafePointer<Float>, transposed: Bool,
-    _ y: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int
-  ) {
-    precondition(isReady)
-    guard m > 0, n > 0, k > 0 else { return }
-    let rowTiles = (m + rowTile - 1) / rowTile
-    let columnTiles = (n + columnTile - 1) / columnTile
-    let ldb = transposed ? k : n
+    let (n, k) = (weights.rows, weights.columns)
+    guard m > 0, n > 0 else { return }
+    let tile = Int(ck_tile_rows())
+    let blocks = (m + tilesPerBlock * tile - 1) / (tilesPerBlock * tile)
+    let rowsPerBlock = ((m + blocks - 1) / blocks + tile - 1) / tile * tile
+    let panels = ck_panel_count(n)
+    // With few rows it is reading the weights that takes the time.
+    let work = max(m, 16) * n * k
+    let wanted = min(3 * ThreadBudget.available, work / grain)
+    let groups = ThreadBudget.available == 1 ? 1 : max(1, min(panels, wanted / blocks))
     let x = SharedPointer(UnsafeMutablePointer(mutating: x))
-    let w = SharedPointer(UnsafeMutablePointer(mutating: w))
     let y = SharedPointer(y)
-    ThreadBudget.forEach(rowTiles * columnTiles) { tile in
-      let row = tile / columnTiles * rowTile
-      let column = tile % columnTiles * columnTile
-      let count = min(rowTile, m - row)
-      let width = min(columnTile, n - column)
-      let weights = w + (transposed ? column * k : column)
-      let padded = (count + rowGrain - 1) / rowGrain * rowGrain
-      // The library refuses rows that overlap, as a convolution's do: those are copied too.
-      if padded == count, stride >= k {
-        multiply(
-          count, width, k, x + row * stride, stride, transposeA: false, weights, ldb,
-          transposeB: transposed, y + (row * n + column), n)
-        return
-      }
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: padded * (k + width)) { room in
-        guard let input = room.baseAddress else { return }
-        let output = input + padded * k
-        for r in 0..<count {
-          (input + r * k).update(from: x + (row + r) * stride, count: k)
-        }
-        (input + count * k).update(repeating: 0, count: (padded - count) * k)
-        multiply(
-          padded, width, k, input, k, transposeA: false, weights, ldb, transposeB: transposed,
-          output, width)
-        for r in 0..<count {
-          (y + ((row + r) * n + column)).update(from: output + r * width, count: width)
-        }
-      }
-    }
-  }
-
-  /// w[n][k] = y[m][n]ᵀ · x[m][k]: the gradient of weights, summed over all rows in one product.
-  static func weightGradient(
-    _ y: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ w: UnsafeMutablePointer<Float>,
-    m: Int, n: Int, k: Int
-  ) {
-    precondition(isReady)
-    guard m > 0 else {
-      w.update(repeating: 0, count: n * k)
-      return
-    }
-    let rowTiles = (n + rowTile - 1) / rowTile
-    let columnTiles = (k + columnTile - 1) / columnTile
-    let x = SharedPointer(UnsafeMutablePointer(mutating: x))
-    let y = SharedPointer(UnsafeMutablePointer(mutating: y))
-    let w = SharedPointer(w)
-    ThreadBudget.forEach(rowTiles * columnTiles) { tile in
-      let row = tile / columnTiles * rowTile
-      let column = tile % columnTiles * columnTile
-      multiply(
-        min(rowTile, n - row), min(columnTile, k - column), m, y + row, n, transposeA: true,
-        x + column, k, transposeB: false, w + (row * k + column), k)
-    }
-  }
-
-  /// y[m][n] = x[m][k] · w[n][k]ᵀ + bias for few rows: our own kernel, which reads weights at the
-  /// speed of memory.
-  static func fewRows(
-    _ x: UnsafePointer<Float>, stride: Int, _ w: UnsafePointer<Float>,
-    bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int
-  ) {
-    let x = SharedPointer(UnsafeMutablePointer(mutating: x))
-    let w = SharedPointer(UnsafeMutablePointer(mutating: w))
     let bias = bias.map { SharedPointer(UnsafeMutablePointer(mutating: $0)) }
-    let y = SharedPointer(y)
-    // A piece is worth waking a thread for: half a million products at least.
-    let grain = max(64, ((1 << 19) / max(1, m * k) + 63) / 64 * 64)
-    parallelRanges(n, grain: grain) { range in
-      ck_few_row_product(
-        x.base, stride, w + range.lowerBound * k, bias.map { $0 + range.lowerBound },
-        y + range.lowerBound, n, m, range.count, k)
+    ThreadBudget.forEach(blocks * groups) { task in
+      let (block, group) = task.quotientAndRemainder(dividingBy: groups)
+      let row = block * rowsPerBlock
+      let count = min(rowsPerBlock, m - row)
+      let first = panels * group / groups
+      guard count > 0 else { return }
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: ck_product_room(count, k)) { room in
+        ck_product(
+          Int32(instructions), x + row * rowStride, rowStride, inputStride, count,
+          weights.format.code,
+          weights.panels.floats, weights.scales?.floats, bias?.base, y + row * n, n, first,
+          panels * (group + 1) / groups - first, n, k, room.baseAddress)
+      }
     }
+  }
+
+  /// y[m][n] = x[m][k] · w, where w is `[n, k]` transposed or `[k, n]`.
+  static func product(
+    _ x: Tensor, _ w: Tensor, transposed: Bool, _ y: UnsafeMutablePointer<Float>
+  ) {
+    let (n, k) = transposed ? (w.rows, w.columns) : (w.columns, w.rows)
+    let packed = PackedMatrix(
+      w.pointer, outputStride: transposed ? k : 1, inputStride: transposed ? 1 : n, rows: n,
+      columns: k)
+    product(x.pointer, rowStride: k, rows: x.rows, packed, y)
+  }
+
+  /// w[n][k] = y[m][n]ᵀ · x[m][k]: the gradient of weights, summed over all rows in order.
+  static func weightGradient(_ y: Tensor, _ x: Tensor, _ w: UnsafeMutablePointer<Float>) {
+    let packed = PackedMatrix(
+      x.pointer, outputStride: 1, inputStride: x.columns, rows: x.columns, columns: x.rows)
+    product(y.pointer, rowStride: 1, inputStride: y.columns, rows: y.columns, packed, w)
   }
 }

@@ -41,4 +41,14 @@ final class Storage: @unchecked Sendable {
 
   /// Whether the memory may be written when nobody else uses it.
   var isOwned: Bool { owner == nil }
+
+  /// Lets go of the memory behind a part of a mapped file: it is read again when it is touched.
+  func releasePages(_ range: Range<Int>) {
+    guard owner != nil else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (Int(bitPattern: floats + range.lowerBound) + page - 1) / page * page
+    let end = Int(bitPattern: floats + range.upperBound) / page * page
+    guard end > start, let base = UnsafeMutableRawPointer(bitPattern: start) else { return }
+    madvise(base, end - start, MADV_DONTNEED)
+  }
 }

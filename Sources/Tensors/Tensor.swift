@@ -104,6 +104,9 @@ public struct Tensor: Sendable {
     return result
   }
 
+  /// Lets go of the memory of a tensor that lies in a mapped file and will hardly be read again.
+  public func releasePages() { storage.releasePages(offset..<offset + count) }
+
   /// The same values as a constant: no gradient and no tangent flows through.
   public func detached() -> Tensor { Tensor(shape: shape, storage: storage, offset: offset) }
 

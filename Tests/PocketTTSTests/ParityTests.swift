@@ -12,14 +12,16 @@ import Text
 
 @Suite struct ParityTests {
   private func mimi(_ model: PocketTTSModel) throws -> Mimi {
-    let weights = try model.files.mimi()
+    let weights = try model.files.mimi(packing: .float32)
     let mimi = try Mimi(weights, model.configuration.codec)
     try weights.requireAllUsed()
     return mimi
   }
 
-  private func flowLM(_ model: PocketTTSModel) throws -> FlowLM {
-    let weights = try model.files.flowLM()
+  private func flowLM(
+    _ model: PocketTTSModel, packing: WeightFormat? = .float32
+  ) throws -> FlowLM {
+    let weights = try model.files.flowLM(packing: packing)
     let flowLM = try FlowLM(weights, model.configuration)
     try weights.requireAllUsed()
     return flowLM
@@ -56,17 +58,15 @@ import Text
     let fixture = try ModelFixture(kind)
     let mimi = try mimi(fixture.model)
     let latents = try fixture.tensor("mimi.decode.latents")
-    for phase in [Phase.prefix, .step] {
-      var state = mimi.initialDecoderState()
-      let activations = mimi.decode(latents, state: &state, phase: phase)
-      for (name, tensor) in [
-        ("upsample", activations.upsampled), ("transformer", activations.transformer),
-        ("audio", activations.waveform),
-      ] {
-        assertClose(
-          tensor.values, try fixture.floats("mimi.decode.\(name)"),
-          tolerance: activationTolerance, name)
-      }
+    var state = mimi.initialDecoderState()
+    let activations = mimi.decode(latents, state: &state)
+    for (name, tensor) in [
+      ("upsample", activations.upsampled), ("transformer", activations.transformer),
+      ("audio", activations.waveform),
+    ] {
+      assertClose(
+        tensor.values, try fixture.floats("mimi.decode.\(name)"),
+        tolerance: activationTolerance, name)
     }
     let expected = try fixture.floats("mimi.decode.audio")
     for pieces in [[1, 3, 2], [1, 1, 1, 1, 1, 1]] {
@@ -93,10 +93,10 @@ import Text
     ])
     // All at once, and one step after the other.
     var state = flowLM.transformer.initialState()
-    _ = flowLM.transformer(input, state: &state, phase: .prefix)
+    _ = flowLM.transformer(input, state: &state)
     var stepped = state
     let whole = flowLM.hidden(
-      flowLM.transformer(flowLM.embed(latents: latents), state: &state, phase: .prefix))
+      flowLM.transformer(flowLM.embed(latents: latents), state: &state))
     let hidden = try fixture.floats("backbone.hidden")
     let eos = try fixture.floats("backbone.eos")
     assertClose(whole.values, hidden, tolerance: activationTolerance, "hidden")
@@ -104,16 +104,17 @@ import Text
       flowLM.endOfSpeechLogits(whole).values, eos, tolerance: activationTolerance, "eos")
     var steps: [Tensor] = []
     for row in 0..<latents.rows {
-      let x = flowLM.embed(latents: latents.rows(row..<row + 1), phase: .step)
+      let x = flowLM.embed(latents: latents.rows(row..<row + 1))
       steps.append(
-        flowLM.hidden(flowLM.transformer(x, state: &stepped, phase: .step), phase: .step))
+        flowLM.hidden(flowLM.transformer(x, state: &stepped)))
     }
     assertClose(
       concatenateRows(steps).values, hidden, tolerance: activationTolerance, "hidden, stepped")
     // As training computes it.
     let sequence = concatenateRows([input, flowLM.embed(latents: latents)])
-    let recorded = flowLM.hidden(
-      flowLM.transformer.sequences(sequence, positions: sequence.rows))
+    let trained = try self.flowLM(fixture.model, packing: nil)
+    let recorded = trained.hidden(
+      trained.transformer.sequences(sequence, positions: sequence.rows))
     assertClose(
       recorded.rows(input.rows..<sequence.rows).values, hidden, tolerance: activationTolerance,
       "hidden, as a sequence")
@@ -121,7 +122,12 @@ import Text
 
   @Test(arguments: inferenceKinds) func headAgrees(_ kind: String) throws {
     let fixture = try ModelFixture(kind)
-    let head = try flowLM(fixture.model).head
+    for packing in [nil, WeightFormat.float32] {
+      try check(try flowLM(fixture.model, packing: packing).head, fixture)
+    }
+  }
+
+  private func check(_ head: FlowHead, _ fixture: ModelFixture) throws {
     let z = try fixture.tensor("head.z")
     let noise = try fixture.tensor("head.noise")
     let (s, t) = (try fixture.tensor("head.s"), try fixture.tensor("head.t"))
@@ -136,12 +142,10 @@ import Text
     assertClose(
       velocity.values, try fixture.floats("head.velocity"), tolerance: activationTolerance)
     for steps in 1...3 {
-      for phase in [Phase.prefix, .step] {
-        let sample = head.sample(z, noise: noise, times: head.stepTimes(steps), phase: phase)
-        assertClose(
-          sample.values, try fixture.floats("head.sample.\(steps)"),
-          tolerance: activationTolerance, "\(steps) steps")
-      }
+      let sample = head.sample(z, noise: noise, times: head.stepTimes(steps))
+      assertClose(
+        sample.values, try fixture.floats("head.sample.\(steps)"),
+        tolerance: activationTolerance, "\(steps) steps")
     }
   }
 

@@ -20,40 +20,82 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 2, 3, 4, 7, 16, 47, 48, 49, 193], [(1, 1), (3, 7), (65, 64), (520, 129)])
-  func productsAreRight(_ rows: Int, _ sizes: (Int, Int)) {
-    let (n, k) = sizes
-    let x = random([rows, k], "x")
-    let w = random([n, k], "w")
-    let expected = reference(x, w)
-    for y in [x.product(transposed: w), x.stepProduct(transposed: w, bias: nil)] {
-      let worst = zip(y.values, expected).map { abs($0 - $1) }.max() ?? 0
-      #expect(worst < 1e-4)
+  /// On every instruction set that the machine has, and on none.
+  @Test(arguments: [CK_PLAIN, CK_AVX2, CK_ALL_INSTRUCTIONS])
+  func productsAreRight(_ instructions: Int) {
+    for (n, k) in [(1, 1), (3, 7), (32, 64), (65, 64), (520, 129), (40, 1000)] {
+      let w = random([n, k], "w")
+      let packed = PackedMatrix(w)
+      for rows in [1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 16, 47, 193] {
+        let x = random([rows, k], "x")
+        let y = Tensor(shape: [rows, n]) {
+          Products.product(
+            x.pointer, rowStride: k, rows: rows, packed, $0, instructions: instructions)
+        }
+        let worst = zip(y.values, reference(x, w)).map { abs($0 - $1) }.max() ?? 0
+        #expect(worst < 1e-5 * max(10, Float(k).squareRoot()), "\(rows) x \(n) x \(k)")
+      }
     }
   }
 
-  /// A row's result does not depend on the rows beside it, nor on the number of threads.
-  @Test(arguments: [(512, 512), (1536, 512), (64, 192), (1024, 1024)])
+  @Test func everyWayOfMultiplyingIsTheSame() {
+    let (x, w) = (random([37, 129], "x"), random([65, 129], "w"))
+    let y = x.product(PackedMatrix(w)).values
+    #expect(x.product(transposed: w).values == y)
+    let columns = w.copied().transposedForTest()
+    let other = Tensor(shape: [37, 65]) { Products.product(x, columns, transposed: false, $0) }
+    #expect(other.values == y)
+    let gradient = Tensor(shape: [37, 65]) {
+      Products.weightGradient(x.transposedForTest(), columns, $0)
+    }
+    #expect(gradient.values == y)
+  }
+
+  /// Reduced formats hold rounded weights; the product of those is as exact as any.
+  @Test(arguments: [WeightFormat.bfloat16, .int8])
+  func reducedWeightsAreRounded(_ format: WeightFormat) {
+    let (n, k) = (70, 300)
+    let w = random([n, k], "w")
+    let rounded = Tensor(
+      (0..<n).flatMap { row -> [Float] in
+        let values = Array(w.values[row * k..<(row + 1) * k])
+        let scale = (values.map { abs($0) }.max() ?? 0) / 127
+        return values.map { value in
+          if format == .int8 { return (value * (1 / scale)).rounded(.toNearestOrEven) * scale }
+          let bits = value.bitPattern
+          return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
+        }
+      }, shape: [n, k])
+    let bias = random([n], "bias")
+    for rows in [1, 5, 14, 15, 60] {
+      let x = random([rows, k], "x")
+      let expected = zip(reference(x, rounded).indices, reference(x, rounded)).map {
+        $1 + bias.values[$0 % n]
+      }
+      let y = x.product(PackedMatrix(w, format: format), bias: bias)
+      let worst = zip(y.values, expected).map { abs($0 - $1) }.max() ?? 0
+      #expect(worst < 2e-4)
+    }
+  }
+
+  /// A row's result depends neither on the rows beside it nor on the number of threads.
+  @Test(arguments: [(512, 512), (1536, 512), (64, 192), (1024, 1024), (70, 900)])
   func rowsAreIndependent(_ sizes: (Int, Int)) {
     let (n, k) = sizes
     let x = random([500, k], "rows")
     let w = random([n, k], "weights")
-    let whole = x.product(transposed: w).values
-    let few = x.stepProduct(transposed: w, bias: nil).values
     let limit = ThreadBudget.limit
     defer { ThreadBudget.limit = limit }
-    for threads in [1, 3] {
-      ThreadBudget.limit = threads
-      for range in [0..<1, 0..<5, 0..<48, 48..<53, 96..<295, 192..<500, 3..<20] {
-        let part = x.rows(range)
-        let place = range.lowerBound * n..<range.upperBound * n
-        // The library's rows come in groups: a row keeps its bits where it keeps its place in one.
-        if range.lowerBound.isMultiple(of: Products.rowGrain) {
-          let isSame = part.product(transposed: w).values == Array(whole[place])
+    for format in WeightFormat.allCases {
+      let packed = PackedMatrix(w, format: format)
+      let whole = x.product(packed).values
+      for threads in [1, 3] {
+        ThreadBudget.limit = threads
+        for range in [0..<1, 0..<5, 0..<48, 48..<53, 96..<295, 192..<500, 3..<20] {
+          let place = range.lowerBound * n..<range.upperBound * n
+          let isSame = x.rows(range).product(packed).values == Array(whole[place])
           #expect(isSame, "rows \(range)")
         }
-        let isSame = part.stepProduct(transposed: w, bias: nil).values == Array(few[place])
-        #expect(isSame, "rows \(range)")
       }
     }
   }
@@ -102,6 +144,15 @@ import Testing
         #expect(isSame)
       }
     }
+  }
+}
+
+extension Tensor {
+  fileprivate func transposedForTest() -> Tensor {
+    let values = values
+    return Tensor(
+      (0..<columns).flatMap { column in (0..<rows).map { values[$0 * columns + column] } },
+      shape: [columns, rows])
   }
 }
 

@@ -41,11 +41,11 @@ private struct ModulatedBlock: Sendable {
     modulation = try Linear(weights["adaLN_modulation"][1], inputs: width, outputs: 3 * width)
   }
 
-  func callAsFunction(_ u: Tensor, condition: Tensor, phase: Phase) -> Tensor {
-    let parts = modulation(condition, phase: phase).splitColumns(3)
+  func callAsFunction(_ u: Tensor, condition: Tensor) -> Tensor {
+    let parts = modulation(condition).splitColumns(3)
     let (shift, scale, gate) = (parts[0], parts[1], parts[2])
     let w = norm(u) * (scale + 1) + shift
-    return u + gate * linear2(linear1(w, phase: phase).silu(), phase: phase)
+    return u + gate * linear2(linear1(w).silu())
   }
 }
 
@@ -95,17 +95,17 @@ struct FlowHead: Sendable {
   ///   - condition: `[rows, Z]`.
   ///   - time: what ``timeCondition(_:)`` gave, one row or one for each.
   ///   - x: `[rows, channels]`.
-  func callAsFunction(_ condition: Tensor, time: Tensor?, _ x: Tensor, phase: Phase = .prefix)
+  func callAsFunction(_ condition: Tensor, time: Tensor?, _ x: Tensor)
     -> Tensor
   {
-    var u = inputProjection(x, phase: phase)
-    var y = conditionEmbedding(condition, phase: phase)
+    var u = inputProjection(x)
+    var y = conditionEmbedding(condition)
     if let time { y = y + (time.rows == 1 ? time.reshaped([time.columns]) : time) }
     let modulating = y.silu()
-    for block in blocks { u = block(u, condition: modulating, phase: phase) }
-    let parts = finalModulation(modulating, phase: phase).splitColumns(2)
+    for block in blocks { u = block(u, condition: modulating) }
+    let parts = finalModulation(modulating).splitColumns(2)
     let normalized = u.layerNormalized(epsilon: 1e-6)
-    return finalLinear(normalized * (parts[1] + 1) + parts[0], phase: phase)
+    return finalLinear(normalized * (parts[1] + 1) + parts[0])
   }
 
   /// What the steps of the decoder are conditioned on, computed once for many frames.
@@ -128,14 +128,14 @@ struct FlowHead: Sendable {
   ///   - condition: `[rows, Z]`.
   ///   - noise: `[rows, channels]`.
   ///   - times: of ``stepTimes(_:)``.
-  func sample(_ condition: Tensor, noise: Tensor, times: [Tensor?], phase: Phase) -> Tensor {
+  func sample(_ condition: Tensor, noise: Tensor, times: [Tensor?]) -> Tensor {
     switch type {
     case .lsd, .flowMatching:
       times.reduce(noise) { x, time in
-        x + self(condition, time: time, x, phase: phase) * (1 / Float(times.count))
+        x + self(condition, time: time, x) * (1 / Float(times.count))
       }
-    case .drifting: self(condition, time: nil, noise, phase: phase)
-    case .pointwise: noise + self(condition, time: nil, noise, phase: phase)
+    case .drifting: self(condition, time: nil, noise)
+    case .pointwise: noise + self(condition, time: nil, noise)
     }
   }
 }

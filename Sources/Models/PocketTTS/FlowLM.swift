@@ -17,7 +17,7 @@ struct FlowLM: Sendable {
   let latentDeviation: Tensor
   let head: FlowHead
   let transformer: Transformer
-  private let speakerProjection: Tensor
+  private let speakerProjection: Matrix
   private let embedding: Tensor
   private let embeddingProjection: Linear?
   private let inputLinear: Linear
@@ -36,8 +36,8 @@ struct FlowLM: Sendable {
     bos = try weights.tensor("bos_emb", [channels])
     latentMean = try weights.tensor("emb_mean", [channels])
     latentDeviation = try weights.tensor("emb_std", [channels])
-    speakerProjection = try weights.tensor(
-      "speaker_proj_weight", [d, configuration.voiceWidth])
+    speakerProjection = try weights.matrix(
+      "speaker_proj_weight", outputs: d, inputs: configuration.voiceWidth)
     let table = lm.lookupTable
     embedding = try weights["conditioner"]["embed"].tensor(
       "weight", [table.nBins + 1, table.rank ?? d])
@@ -56,7 +56,7 @@ struct FlowLM: Sendable {
 
   /// - Parameter latents: `[frames, voice channels]`, raw.
   /// - Returns: `[frames, d]`.
-  func embed(voice latents: Tensor) -> Tensor { latents.product(transposed: speakerProjection) }
+  func embed(voice latents: Tensor) -> Tensor { speakerProjection(latents) }
 
   /// - Returns: `[tokens, d]`.
   func embed(tokens: [Int32]) -> Tensor {
@@ -66,22 +66,22 @@ struct FlowLM: Sendable {
 
   /// - Parameter latents: `[frames, channels]`, normalised.
   /// - Returns: `[frames, d]`.
-  func embed(latents: Tensor, phase: Phase = .prefix) -> Tensor {
-    inputLinear(latents, phase: phase)
+  func embed(latents: Tensor) -> Tensor {
+    inputLinear(latents)
   }
 
   /// What both heads read.
   ///
   /// - Parameter x: the transformer's output `[positions, d]`.
   /// - Returns: `[positions, Z]`.
-  func hidden(_ x: Tensor, phase: Phase = .prefix) -> Tensor {
+  func hidden(_ x: Tensor) -> Tensor {
     let normalized = outNorm(x)
-    return zProjection?(normalized, phase: phase) ?? normalized
+    return zProjection?(normalized) ?? normalized
   }
 
   /// - Returns: `[positions, 1]`.
-  func endOfSpeechLogits(_ hidden: Tensor, phase: Phase = .prefix) -> Tensor {
-    outEOS(hidden, phase: phase)
+  func endOfSpeechLogits(_ hidden: Tensor) -> Tensor {
+    outEOS(hidden)
   }
 
   /// (latents - mean) / deviation.

@@ -44,7 +44,7 @@ struct Generator: Synthesizer {
     var state = transformer.initialState()
     let rows = [flowLM.bosBeforeVoice, latents.map { flowLM.embed(voice: $0) }].compactMap(\.self)
     if !rows.isEmpty {
-      _ = transformer(concatenateRows(rows), state: &state, phase: .prefix)
+      _ = transformer(concatenateRows(rows), state: &state)
     }
     return VoiceState(state: state)
   }
@@ -101,7 +101,7 @@ struct Generator: Synthesizer {
   ) throws -> Bool {
     var state = voice.state
     if !tokens.isEmpty {
-      _ = transformer(flowLM.embed(tokens: tokens), state: &state, phase: .prefix)
+      _ = transformer(flowLM.embed(tokens: tokens), state: &state)
     }
     let limit =
       options.maxFrames
@@ -115,11 +115,11 @@ struct Generator: Synthesizer {
     var input = flowLM.bos.reshaped([1, configuration.latentWidth])
     for step in 0..<limit {
       let x = transformer(
-        flowLM.embed(latents: input, phase: .step), state: &state, phase: .step)
-      let hidden = flowLM.hidden(x, phase: .step)
-      let logit = flowLM.endOfSpeechLogits(hidden, phase: .step).scalar
+        flowLM.embed(latents: input), state: &state)
+      let hidden = flowLM.hidden(x)
+      let logit = flowLM.endOfSpeechLogits(hidden).scalar
       let latent = flowLM.head.sample(
-        hidden, noise: noise.next(), times: times, phase: .step)
+        hidden, noise: noise.next(), times: times)
       if end.stops(atStep: step, logit: logit) { return true }
       try onLatent(latent)
       input = latent

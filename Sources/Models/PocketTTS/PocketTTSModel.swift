@@ -67,14 +67,14 @@ struct PocketTTSModel: Model {
   }
 
   private func mimi() throws -> Mimi {
-    let weights = try files.mimi()
+    let weights = try files.mimi(packing: .float32)
     let mimi = try Mimi(weights, configuration.codec)
     try weights.requireAllUsed()
     return mimi
   }
 
   private func flowLM() throws -> FlowLM {
-    let weights = try files.flowLM()
+    let weights = try files.flowLM(packing: .float32)
     let flowLM = try FlowLM(weights, configuration)
     try weights.requireAllUsed()
     return flowLM

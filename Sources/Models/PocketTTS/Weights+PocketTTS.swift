@@ -32,21 +32,27 @@ struct WeightFiles: Sendable {
   }
 
   /// The language model's tensors without the `flow_lm.` prefix.
-  func flowLM() throws -> Weights {
+  ///
+  /// - Parameter packing: how matrices are packed for inference; nil for training.
+  func flowLM(packing: WeightFormat? = nil) throws -> Weights {
     if let path = configuration.flowLM.weightsPath {
       let path = try resolve(path)
-      return Weights(try Self.legacyFlowLM(SafetensorsFile(path: path)), subject: path)
+      return Weights(
+        try Self.legacyFlowLM(SafetensorsFile(path: path)), subject: path, packing: packing)
     }
-    return try bundle("flow_lm.")
+    return try bundle("flow_lm.", packing)
   }
 
   /// The codec's tensors without the `mimi.` prefix.
-  func mimi() throws -> Weights {
+  ///
+  /// - Parameter packing: how matrices are packed for inference.
+  func mimi(packing: WeightFormat? = nil) throws -> Weights {
     if let path = configuration.mimi.weightsPath {
       let path = try resolve(path)
-      return Weights(try Self.legacyMimi(SafetensorsFile(path: path)), subject: path)
+      return Weights(
+        try Self.legacyMimi(SafetensorsFile(path: path)), subject: path, packing: packing)
     }
-    return try bundle("mimi.")
+    return try bundle("mimi.", packing)
   }
 
   /// The path of the whole-model file.
@@ -63,7 +69,7 @@ struct WeightFiles: Sendable {
     return try resolve(named)
   }
 
-  private func bundle(_ prefix: String) throws -> Weights {
+  private func bundle(_ prefix: String, _ packing: WeightFormat?) throws -> Weights {
     let path = try bundlePath()
     let file = try SafetensorsFile(path: path)
     let known = ["flow_lm.", "mimi."]
@@ -76,7 +82,7 @@ struct WeightFiles: Sendable {
     for name in file.names where name.hasPrefix(prefix) {
       tensors[String(name.dropFirst(prefix.count))] = try Tensor(file: file, name: name)
     }
-    return Weights(tensors, subject: path)
+    return Weights(tensors, subject: path, packing: packing)
   }
 
   // MARK: Older separate files

@@ -9,10 +9,9 @@ extension Tensor {
   /// - Parameters:
   ///   - weight: `[outputs, kernel * channels]`, kernel taps outermost.
   ///   - bias: `[outputs]`.
-  ///   - phase: which kernel multiplies.
   /// - Returns: `[steps / stride, outputs]`, the cross-correlation.
   public func convolution(
-    weight: Tensor, bias: Tensor?, kernel: Int, stride: Int, dilation: Int, phase: Phase
+    weight: PackedMatrix, bias: Tensor?, kernel: Int, stride: Int, dilation: Int
   ) -> Tensor {
     precondition(node == nil && tangentBox == nil, "a convolution is not differentiated")
     let channels = columns
@@ -29,27 +28,11 @@ extension Tensor {
           }
         }
       }
-      return gathered.convolution(
-        weight: weight, bias: bias, kernel: 1, stride: 1, dilation: 1, phase: phase)
+      return gathered.product(weight, bias: bias)
     }
     return Tensor(shape: [steps, weight.rows]) { target in
-      if phase == .step {
-        Products.fewRows(
-          pointer, stride: stride * channels, weight.pointer, bias: bias?.pointer, target,
-          m: steps, n: weight.rows, k: weight.columns)
-        return
-      }
-      Products.rows(
-        pointer, stride: stride * channels, weight.pointer, transposed: true, target, m: steps,
-        n: weight.rows, k: weight.columns)
-      guard let bias else { return }
-      let target = SharedPointer(target)
-      parallelRows(steps, columns: weight.rows) { range in
-        ck_binary(
-          Binary.Kind.add.rawValue, Broadcast.row.rawValue, target + range.lowerBound * weight.rows,
-          bias.pointer,
-          target + range.lowerBound * weight.rows, range.count, weight.rows)
-      }
+      Products.product(
+        pointer, rowStride: stride * channels, rows: steps, weight, bias: bias?.pointer, target)
     }
   }
 

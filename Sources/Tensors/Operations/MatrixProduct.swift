@@ -1,15 +1,11 @@
-import CKernels
-
 /// x · wᵀ for weights as PyTorch stores them: x [..., k], w [n, k], result [..., n].
 struct MatrixProduct: PrimitiveOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     let (x, w) = (inputs[0], inputs[1])
     precondition(
       w.shape.count == 2 && x.columns == w.columns, "cannot multiply \(x.shape) by \(w.shape)ᵀ")
-    return Tensor(shape: x.shape.dropLast() + [w.rows]) { target in
-      Products.rows(
-        x.pointer, stride: x.columns, w.pointer, transposed: true, target, m: x.rows, n: w.rows,
-        k: w.columns)
+    return Tensor(shape: x.shape.dropLast() + [w.rows]) {
+      Products.product(x, w, transposed: true, $0)
     }
   }
 
@@ -17,21 +13,11 @@ struct MatrixProduct: PrimitiveOperation {
     -> [Tensor?]
   {
     let (x, w) = (inputs[0], inputs[1])
-    var parts: [Tensor?] = [nil, nil]
-    if wanted[0] {
-      parts[0] = Tensor(shape: x.shape) { target in
-        Products.rows(
-          gradient.pointer, stride: w.rows, w.pointer, transposed: false, target, m: x.rows,
-          n: w.columns, k: w.rows)
-      }
-    }
-    if wanted[1] {
-      parts[1] = Tensor(shape: w.shape) { target in
-        Products.weightGradient(
-          gradient.pointer, x.pointer, target, m: x.rows, n: w.rows, k: w.columns)
-      }
-    }
-    return parts
+    return [
+      wanted[0]
+        ? Tensor(shape: x.shape) { Products.product(gradient, w, transposed: false, $0) } : nil,
+      wanted[1] ? Tensor(shape: w.shape) { Products.weightGradient(gradient, x, $0) } : nil,
+    ]
   }
 
   func pushforward(_ inputs: [Tensor], _ output: Tensor, _ tangents: [Tensor?]) -> Tensor {
@@ -49,18 +35,5 @@ extension Tensor {
   /// The product with transposed weights: `[..., k]` by `[n, k]` to `[..., n]`.
   public func product(transposed weights: Tensor) -> Tensor {
     apply(MatrixProduct(), [self, weights])
-  }
-
-  /// The same for a step of generation, with an optional bias `[n]`: reads the weights once. Not
-  /// recorded.
-  public func stepProduct(transposed weights: Tensor, bias: Tensor?) -> Tensor {
-    precondition(
-      columns == weights.columns, "cannot multiply \(shape) by \(weights.shape)ᵀ")
-    precondition(node == nil && tangentBox == nil, "a step is not differentiated")
-    return Tensor(shape: shape.dropLast() + [weights.rows]) { target in
-      Products.fewRows(
-        pointer, stride: columns, weights.pointer, bias: bias?.pointer, target, m: rows,
-        n: weights.rows, k: columns)
-    }
   }
 }

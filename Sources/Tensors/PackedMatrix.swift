@@ -1,0 +1,108 @@
+import Base
+import CKernels
+
+/// How packed weights are stored. Products are summed in float32 whatever it is.
+public enum WeightFormat: String, Sendable, Hashable, CaseIterable {
+  /// As they are.
+  case float32 = "f32"
+  /// Rounded to bfloat16.
+  case bfloat16 = "bf16"
+  /// Bytes, with one scale for each output.
+  case int8 = "int8"
+
+  var code: Int32 {
+    switch self {
+    case .float32: Int32(CK_F32)
+    case .bfloat16: Int32(CK_BF16)
+    case .int8: Int32(CK_INT8)
+    }
+  }
+
+  /// Bytes of `count` weights.
+  func bytes(_ count: Int) -> Int {
+    switch self {
+    case .float32: 4 * count
+    case .bfloat16: 2 * count
+    case .int8: count
+    }
+  }
+}
+
+/// Weights `[outputs, inputs]` in the layout that the product kernels read: panels of 32 outputs.
+public struct PackedMatrix: Sendable {
+  /// Outputs.
+  public let rows: Int
+  /// Inputs.
+  public let columns: Int
+  /// How the weights are stored.
+  public let format: WeightFormat
+  let panels: Storage
+  /// One a column of the panels; nil where weights need none.
+  let scales: Storage?
+
+  /// Packs weights `[outputs, inputs]`, as PyTorch stores them.
+  public init(_ weights: Tensor, format: WeightFormat = .float32) {
+    precondition(weights.shape.count == 2, "a matrix has two dimensions")
+    self.init(
+      weights.pointer, outputStride: weights.columns, inputStride: 1, rows: weights.rows,
+      columns: weights.columns, format: format)
+  }
+
+  /// Packs weights of which (output, input) is at output · outputStride + input · inputStride.
+  init(
+    _ weights: UnsafePointer<Float>, outputStride: Int, inputStride: Int, rows: Int, columns: Int,
+    format: WeightFormat = .float32
+  ) {
+    self.rows = rows
+    self.columns = columns
+    self.format = format
+    let count = ck_panel_count(rows)
+    let size = Int(CK_PANEL) * columns
+    let panels = Storage(count: (format.bytes(count * size) + 3) / 4)
+    let scales = format == .int8 ? Storage(count: count * Int(CK_PANEL)) : nil
+    let source = SharedPointer(UnsafeMutablePointer(mutating: weights))
+    // Some panels a task, so that starting it is cheap beside it.
+    let group = max(1, (1 << 16) / max(1, size))
+    ThreadBudget.forEach((count + group - 1) / group) { task in
+      let range = task * group..<min(count, (task + 1) * group)
+      if format == .float32 {
+        ck_pack_panels(
+          source.base, outputStride, inputStride, range.lowerBound, range.count, rows, columns,
+          panels.floats)
+        return
+      }
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { room in
+        guard let floats = room.baseAddress else { return }
+        for panel in range {
+          ck_pack_panels(
+            source.base + panel * Int(CK_PANEL) * outputStride, outputStride, inputStride, 0, 1,
+            min(Int(CK_PANEL), rows - panel * Int(CK_PANEL)), columns, floats)
+          let target = UnsafeMutableRawPointer(panels.floats) + format.bytes(panel * size)
+          if let scales {
+            ck_panel_to_int8(
+              floats, columns, target.assumingMemoryBound(to: Int8.self),
+              scales.floats + panel * Int(CK_PANEL))
+          } else {
+            ck_float_to_bf16(floats, target.assumingMemoryBound(to: UInt16.self), size)
+          }
+        }
+      }
+    }
+    self.panels = panels
+    self.scales = scales
+  }
+}
+
+extension Tensor {
+  /// The product with packed weights, with an optional bias `[outputs]`: `[..., inputs]` to
+  /// `[..., outputs]`. Not recorded: packed weights do not train.
+  public func product(_ weights: PackedMatrix, bias: Tensor? = nil) -> Tensor {
+    precondition(
+      columns == weights.columns, "cannot multiply \(shape) by \(weights.columns) inputs")
+    precondition(node == nil && tangentBox == nil, "packed weights are not differentiated")
+    return Tensor(shape: shape.dropLast() + [weights.rows]) { target in
+      Products.product(
+        pointer, rowStride: columns, rows: rows, weights, bias: bias?.pointer, target)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Base
+import ModelInterface
+import Tensors
+import Training
+
+@testable import PocketTTS
+
+/// One optimiser step of the whole language model: voice prompts of 60 frames, 40 tokens, 125 frames.
+struct TrainBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Seconds of a training step.")
+
+  @OptionGroup var options: BenchOptions
+  @Option(help: "A Pocket TTS model directory.") var model: String
+  @Option(help: "Rows of a batch.") var batch = 8
+
+  func run() throws {
+    ThreadBudget.limit = options.threads
+    let trainable = try PocketTTSModel(path: model).trainable()
+    var random = RandomNumbers(seed: 0, name: "bench")
+    func latents(_ frames: Int) -> Tensor {
+      Tensor(random.normal(frames * trainable.latentWidth), shape: [frames, trainable.latentWidth])
+    }
+    let examples = (0..<batch).map { _ in
+      TrainingExample(
+        latents: latents(125), voice: latents(60),
+        tokens: (0..<40).map { _ in Int32(random.uniform() * 300) })
+    }
+    var loss = LossOptions()
+    loss.textDropout = 0
+    loss.voiceDropout = 0
+    var parameters = ParameterSet(trainable.parameters)
+    var optimizer = AdamW(AdamW.Settings(), for: parameters, decays: trainable.decays)
+    let times = try (0...options.runs).map { _ in
+      try seconds {
+        let tape = Tape()
+        let variables = parameters.values.map { tape.watch($0) }
+        let report = try trainable.loss(
+          of: examples,
+          parameters: Dictionary(uniqueKeysWithValues: zip(parameters.names, variables)),
+          buffers: trainable.buffers, options: loss, isEvaluation: false, random: &random)
+        let gradients = tape.gradients(of: report.loss, for: variables)
+        var sum = GradientSum(count: parameters.names.count)
+        sum.add(gradients)
+        let norm = try sum.norm(names: parameters.names, step: 1)
+        optimizer.step(
+          &parameters, gradients: sum.values, scale: clipScale(norm: norm, limit: 1), rate: 1e-4)
+      }
+    }
+    report([
+      "threads": Double(options.threads), "batch": Double(batch),
+      "step_s": median(Array(times.dropFirst())), "rss_mb": peakMemory(),
+    ])
+  }
+}
