@@ -12,10 +12,10 @@ struct ResidualBlock: Sendable {
     let hidden = channels / sizes.compress
     wide = try StreamingConvolution(
       weights["block"][1]["conv"], inputs: channels, outputs: hidden,
-      kernel: sizes.residualKernelSize, dilation: dilation, padding: sizes.padding)
+      kernel: sizes.residualKernelSize, dilation: dilation, padding: sizes.padding, elu: true)
     narrow = try StreamingConvolution(
       weights["block"][3]["conv"], inputs: hidden, outputs: channels, kernel: 1,
-      padding: sizes.padding)
+      padding: sizes.padding, elu: true)
   }
 
   struct State: Sendable {
@@ -28,8 +28,7 @@ struct ResidualBlock: Sendable {
   }
 
   func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
-    let hidden = wide(x.elu(), state: &state.wide).eluInPlace()
-    return x + narrow(hidden, state: &state.narrow)
+    x + narrow(wide(x, state: &state.wide), state: &state.narrow)
   }
 }
 
@@ -62,7 +61,7 @@ struct SEANetEncoder: Sendable {
       // The activation takes an index of its own.
       let down = try StreamingConvolution(
         model[index + 1]["conv"], inputs: channels, outputs: 2 * channels, kernel: 2 * ratio,
-        stride: ratio, padding: sizes.padding)
+        stride: ratio, padding: sizes.padding, elu: true)
       stages.append(Stage(blocks: blocks, down: down))
       index += 2
       channels *= 2
@@ -70,7 +69,7 @@ struct SEANetEncoder: Sendable {
     self.stages = stages
     last = try StreamingConvolution(
       model[index + 1]["conv"], inputs: channels, outputs: sizes.dimension,
-      kernel: sizes.lastKernelSize, padding: sizes.padding)
+      kernel: sizes.lastKernelSize, padding: sizes.padding, elu: true)
   }
 
   struct State: Sendable {
@@ -92,9 +91,9 @@ struct SEANetEncoder: Sendable {
       for (block, layer) in stage.blocks.enumerated() {
         x = layer(x, state: &state.blocks[index][block])
       }
-      x = stage.down(x.eluInPlace(), state: &state.down[index])
+      x = stage.down(x, state: &state.down[index])
     }
-    return last(x.eluInPlace(), state: &state.last)
+    return last(x, state: &state.last)
   }
 }
 
@@ -118,7 +117,8 @@ struct SEANetDecoder: Sendable {
     var stages: [Stage] = []
     for ratio in sizes.ratios {
       let up = try StreamingTransposedConvolution(
-        model[index + 1]["convtr"], inputs: channels, outputs: channels / 2, stride: ratio)
+        model[index + 1]["convtr"], inputs: channels, outputs: channels / 2, stride: ratio,
+        elu: true)
       channels /= 2
       index += 2
       var blocks: [ResidualBlock] = []
@@ -134,7 +134,7 @@ struct SEANetDecoder: Sendable {
     self.stages = stages
     last = try StreamingConvolution(
       model[index + 1]["conv"], inputs: channels, outputs: sizes.channels,
-      kernel: sizes.lastKernelSize, padding: sizes.padding)
+      kernel: sizes.lastKernelSize, padding: sizes.padding, elu: true)
   }
 
   struct State: Sendable {
@@ -153,12 +153,11 @@ struct SEANetDecoder: Sendable {
   func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     var x = first(x, state: &state.first)
     for (index, stage) in stages.enumerated() {
-      x = stage.up(
-        x.eluInPlace(), state: &state.up[index])
+      x = stage.up(x, state: &state.up[index])
       for (block, layer) in stage.blocks.enumerated() {
         x = layer(x, state: &state.blocks[index][block])
       }
     }
-    return last(x.eluInPlace(), state: &state.last)
+    return last(x, state: &state.last)
   }
 }

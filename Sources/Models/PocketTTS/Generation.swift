@@ -44,7 +44,7 @@ struct Generator: Synthesizer {
     var state = transformer.initialState()
     let rows = [flowLM.bosBeforeVoice, latents.map { flowLM.embed(voice: $0) }].compactMap(\.self)
     if !rows.isEmpty {
-      _ = transformer(concatenateRows(rows), state: &state)
+      transformer.remember(concatenateRows(rows), state: &state)
     }
     return VoiceState(state: state)
   }
@@ -101,7 +101,7 @@ struct Generator: Synthesizer {
   ) throws -> Bool {
     var state = voice.state
     if !tokens.isEmpty {
-      _ = transformer(flowLM.embed(tokens: tokens), state: &state)
+      transformer.remember(flowLM.embed(tokens: tokens), state: &state)
     }
     let limit =
       options.maxFrames
