@@ -53,7 +53,7 @@ private enum MemoryBlocks {
     var bytes = 0
   }
   private static let kept = Locked(Kept())
-  private static let limit = 512 << 20
+  private static let limit = 4 << 30
   /// Blocks from here on are kept, and lie on large pages where the system has them.
   private static let large = 2 << 20
 
