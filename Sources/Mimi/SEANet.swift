@@ -45,7 +45,8 @@ struct SEANetEncoder: Sendable {
   init(_ weights: Weights, _ sizes: MimiConfiguration.SEANet) throws {
     let model = weights["model"]
     first = try StreamingConvolution(
-      model[0]["conv"], inputs: sizes.channels, outputs: sizes.filters, kernel: sizes.kernelSize,
+      model[0]["conv"].inFloat32, inputs: sizes.channels, outputs: sizes.filters,
+      kernel: sizes.kernelSize,
       padding: sizes.padding)
     var (index, channels, dilation) = (1, sizes.filters, 1)
     var stages: [Stage] = []
@@ -133,7 +134,7 @@ struct SEANetDecoder: Sendable {
     }
     self.stages = stages
     last = try StreamingConvolution(
-      model[index + 1]["conv"], inputs: channels, outputs: sizes.channels,
+      model[index + 1]["conv"].inFloat32, inputs: channels, outputs: sizes.channels,
       kernel: sizes.lastKernelSize, padding: sizes.padding, elu: true)
   }
 

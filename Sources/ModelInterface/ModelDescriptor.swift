@@ -60,7 +60,10 @@ public protocol Model: Sendable {
   /// The digest of the tokenizer.
   func tokenizerDigest() throws -> SHA256Digest
   /// Its codec.
-  func codec() throws -> any AudioCodec
+  ///
+  /// - Parameter precision: how weights are held; what stands apart from float32 is stated with the
+  ///   option of the tools.
+  func codec(precision: WeightFormat) throws -> any AudioCodec
   /// The digest of the codec's encoding path alone; hashes weights, builds nothing.
   func encoderDigest() throws -> SHA256Digest
   /// The digest of the codec's decoding path alone.
@@ -68,7 +71,9 @@ public protocol Model: Sendable {
   /// The digest of all that generation computes with.
   func synthesizerDigest() throws -> SHA256Digest
   /// Text to speech.
-  func synthesizer() throws -> any Synthesizer
+  ///
+  /// - Parameter precision: as for ``codec(precision:)``.
+  func synthesizer(precision: WeightFormat) throws -> any Synthesizer
   /// The trainable model.
   func trainable() throws -> any Trainable
   /// Writes the model as one directory with official names.

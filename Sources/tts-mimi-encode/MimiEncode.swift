@@ -1,8 +1,9 @@
-import ArgumentParser
+public import ArgumentParser
 import Base
 import Filters
 import ModelInterface
 import ModelRegistry
+public import Tensors
 
 /// `tts-mimi-encode`: audio to latents of a model's codec, and back.
 @main
@@ -32,19 +33,24 @@ struct MimiEncode: RecordFilter {
   @Flag(help: "Keep the audio beside the latents, or the latents beside the audio.")
   var keep = false
 
+  @Option(
+    help: ArgumentHelp(
+      "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
+  var precision: WeightFormat = .float32
+
   @OptionGroup var stream: StreamOptions
 
   func stage() throws -> StageParameters {
     let model = try ModelRegistry.open(model)
     return StageParameters(
-      ["decode": "\(decode)", "keep": "\(keep)"],
+      ["decode": "\(decode)", "keep": "\(keep)", "precision": precision.rawValue],
       models: [
         "codec": try (decode ? model.decoderDigest() : model.encoderDigest()).description
       ])
   }
 
   func makeWorker(_ run: ToolRun) throws -> CodecWorker {
-    let codec = try ModelRegistry.open(model).codec()
+    let codec = try ModelRegistry.open(model).codec(precision: precision)
     guard !decode || codec.decodesItsLatents else {
       throw Failure(
         .configuration, subject: model,
@@ -54,3 +60,5 @@ struct MimiEncode: RecordFilter {
     return CodecWorker(codec: codec, decodes: decode, keeps: keep, run: run)
   }
 }
+
+extension WeightFormat: ExpressibleByArgument {}

@@ -5,6 +5,7 @@ import Filters
 import ModelInterface
 import ModelRegistry
 import Records
+import Tensors
 
 extension Synth {
   func stage() throws -> StageParameters {
@@ -19,7 +20,8 @@ extension Synth {
         "temperature": value(temperature), "decode-steps": "\(decodeSteps)",
         "noise-clamp": value(noiseClamp), "seed": "\(seed.seed)",
         "eos-threshold": value(eosThreshold), "frames-after-eos": value(framesAfterEos),
-        "max-frames": value(maxFrames), "max-tokens": "\(maxTokens)",
+        "precision": precision.rawValue, "max-frames": value(maxFrames),
+        "max-tokens": "\(maxTokens)",
       ], models: models)
   }
 
@@ -31,7 +33,7 @@ extension Synth {
     do {
       if text == nil { records = try RecordInput(input, acceptsText: true) }
       ThreadBudget.limit = run.options.threads
-      let synthesizer = try ModelRegistry.open(model).synthesizer()
+      let synthesizer = try ModelRegistry.open(model).synthesizer(precision: precision)
       let voice = try loadVoice(synthesizer)
       sink.begin(rate: synthesizer.sampleRate)
       var rejected = RejectCount(limit: rejects.maxRejected)

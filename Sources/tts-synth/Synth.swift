@@ -1,9 +1,10 @@
-import ArgumentParser
+public import ArgumentParser
 import Base
 import Filters
 import ModelInterface
 import ModelRegistry
 import Records
+public import Tensors
 
 /// `tts-synth`: text to speech.
 @main
@@ -62,6 +63,10 @@ struct Synth: Tool {
   var maxTokens = 50
   @Option(
     help: ArgumentHelp(
+      "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
+  var precision: WeightFormat = .float32
+  @Option(
+    help: ArgumentHelp(
       "wav (16 bits), s16le or f32le (samples alone), or ttsr (records with audio).",
       valueName: "name"))
   var format: Format = .wav
@@ -98,3 +103,5 @@ struct Synth: Tool {
       maxTokens: maxTokens, seed: seed.seed)
   }
 }
+
+extension WeightFormat: ExpressibleByArgument {}

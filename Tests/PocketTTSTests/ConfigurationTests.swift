@@ -74,7 +74,7 @@ import Testing
         tokenizer: fixture("PocketTTS/lsd/tokenizer.json"), seed: 1,
         directory: folder.file("model")))
     let model = try PocketTTSModel(path: folder.file("model"))
-    var encoder = try model.codec().makeEncoder()
+    var encoder = try model.codec(precision: .float32).makeEncoder()
     let sound = speechLike(seconds: 8, rate: 24000)
     let latents = concatenateRows([encoder.encode(sound), encoder.finish()])
     let (values, width) = (latents.values, latents.columns)

@@ -21,11 +21,17 @@ struct SpeedBench: ParsableCommand {
   @OptionGroup var options: BenchOptions
   @Option(help: "A Pocket TTS model directory.") var model: String
   @Option(help: "Frames to generate.") var frames = 60
+  @Option(help: "How weights are held: f32, bf16 or int8.") var precision = "f32"
   @Option(help: "Time only this part; repeatable.") var part: [Part] = []
 
   func run() throws {
     ThreadBudget.limit = options.threads
-    guard let generator = try PocketTTSModel(path: model).synthesizer() as? Generator else {
+    guard let format = WeightFormat(rawValue: precision) else {
+      throw ValidationError("--precision is f32, bf16 or int8.")
+    }
+    guard
+      let generator = try PocketTTSModel(path: model).synthesizer(precision: format) as? Generator
+    else {
       return
     }
     let parts = part.isEmpty ? Part.allCases : part
