@@ -61,6 +61,11 @@ struct CodecWorker: RecordWorker {
       latents = concatenateRows([latents, encoder.finish()])
     }
     state.encoder = encoder
+    guard latents.values.allSatisfy(\.isFinite) else {
+      throw Failure(
+        .badInput, problem: "the audio is too loud to encode: latents overflow",
+        remedy: "scale the recording to between -1 and 1")
+    }
     var result = record
     if !keeps {
       result.arrays["audio"] = nil

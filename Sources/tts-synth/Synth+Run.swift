@@ -8,6 +8,9 @@ import Records
 import Tensors
 
 extension Synth {
+  /// Seconds of a voice recording at most: every utterance attends to all of it.
+  private static let longestVoice = 300
+
   func stage() throws -> StageParameters {
     let model = try ModelRegistry.open(model)
     func value<Number: CustomStringConvertible>(_ number: Number?) -> String {
@@ -87,7 +90,16 @@ extension Synth {
     guard let voice else { return try synthesizer.defaultVoice() }
     if voice.hasSuffix(".safetensors") { return try synthesizer.voice(file: voice) }
     let file = try AudioFile(path: voice)
-    var samples = mono(try file.readAll())
+    let limit = Self.longestVoice * file.rate
+    let channels = try file.read(maxFrames: limit + 1)
+    guard channels.first?.count ?? 0 <= limit else {
+      throw Failure(
+        .badInput, subject: voice,
+        problem: "the voice recording is longer than \(Self.longestVoice / 60) minutes",
+        remedy: "cut out half a minute of clear speech")
+    }
+    try checkFinite(channels, path: voice, position: 0)
+    var samples = mono(channels)
     if file.rate != synthesizer.sampleRate {
       var resampler = try ReferenceResampler(from: file.rate, to: synthesizer.sampleRate)
       samples = resampler.process(samples) + resampler.finish()

@@ -91,8 +91,13 @@ struct Synth: Tool {
     if let noiseClamp, !(noiseClamp > 0) {
       throw ValidationError("--noise-clamp must be above 0.")
     }
-    if text != nil, !input.operands.isEmpty {
-      throw ValidationError("Give either --text or input files.")
+    if let text {
+      guard input.operands.isEmpty else {
+        throw ValidationError("Give either --text or input files.")
+      }
+      guard !text.allSatisfy(\.isWhitespace) else {
+        throw ValidationError("--text holds nothing to say.")
+      }
     }
   }
 
