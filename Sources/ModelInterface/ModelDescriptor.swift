@@ -53,6 +53,8 @@ public struct ModelInitialization: Sendable {
 public protocol Model: Sendable {
   /// What it was opened from, for messages.
   var path: String { get }
+  /// The folder of the voices that come with it; nil where it has none.
+  var voiceFolder: String? { get }
   /// Facts for `tts-model info`, in order.
   func facts() throws -> [(name: String, value: String)]
   /// The tokenizer of its text.

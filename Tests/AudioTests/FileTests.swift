@@ -193,8 +193,8 @@ struct FileTests {
     try writer.finish()
     close(descriptor)
     let bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
-    #expect(bytes[4..<8].elementsEqual(withUnsafeBytes(of: UInt32(2_000_000_036)) { Array($0) }))
-    #expect(bytes[40..<44].elementsEqual(withUnsafeBytes(of: UInt32(2_000_000_000)) { Array($0) }))
+    #expect(bytes[4..<8].elementsEqual(withUnsafeBytes(of: UInt32.max) { Array($0) }))
+    #expect(bytes[40..<44].elementsEqual(withUnsafeBytes(of: UInt32.max) { Array($0) }))
     #expect(bytes.count == 2044)
     #expect(try AudioFile(path: path).readAll()[0].count == 1000)
   }

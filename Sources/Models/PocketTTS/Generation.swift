@@ -60,7 +60,7 @@ struct Generator: Synthesizer {
   // MARK: Speech
 
   func speak(
-    _ text: String, voice: any Voice, options: GenerationOptions, name: String,
+    _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
     onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
     guard let voice = voice as? VoiceState else {
@@ -68,12 +68,12 @@ struct Generator: Synthesizer {
     }
     var summary = GenerationSummary()
     let rules = configuration.textOptions
-    let pieces = try splitSentences(
-      text, tokenizer: tokenizer, options: rules, maxTokens: options.maxTokens)
-    for (index, piece) in pieces.enumerated() {
-      let (prepared, guess) = try prepareText(piece, options: rules)
+    var pieces = try SentenceSplitter(
+      tokenizer: tokenizer, options: rules, maxTokens: options.maxTokens)
+    while let piece = try pieces.next(nextText) {
+      let (prepared, guess) = try prepareText(piece.text, options: rules)
       let tokens = try tokenizer.encode(prepared)
-      var noise = Noise(options, configuration, name: "\(name)/\(index)")
+      var noise = Noise(options, configuration, name: "\(name)/\(summary.pieces)")
       var decoder = mimi.makeDecoder()
       var position = 0
       let ended = try generate(
@@ -86,6 +86,7 @@ struct Generator: Synthesizer {
         try onAudio(samples)
       }
       summary.pieces += 1
+      if piece.size > options.maxTokens { summary.oversizedPieces += 1 }
       if !ended { summary.endlessPieces += 1 }
     }
     return summary

@@ -46,6 +46,8 @@ struct PocketTTSModel: Model {
 
   // MARK: Parts
 
+  var voiceFolder: String? { files.folder + "/voices" }
+
   /// The tokenizer's file.
   func tokenizerPath() throws -> String {
     try files.resolve(configuration.flowLM.lookupTable.tokenizerPath)
