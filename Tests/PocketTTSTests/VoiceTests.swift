@@ -27,7 +27,7 @@ import Testing
   /// The voice of the fixture's recording as we write it is the one that the official package wrote.
   @Test func ourFileHoldsTheOfficialTensors() throws {
     let model = try PocketTTSModel(path: fixture("PocketTTS/lsd"))
-    let synthesizer = try model.synthesizer()
+    let synthesizer = try model.synthesizer(precision: .float32)
     let voices = Voices(model: model, synthesizer: synthesizer)
     let ours = try voices.voice(fixture("PocketTTS/lsd/voice.wav"))
     try ours.write(to: scratch.file("ours.safetensors"))
@@ -65,7 +65,7 @@ import Testing
     for name in ["../secret", "/etc/passwd", "", ".", "notes", "anna.safetensors"] {
       #expect(model.voiceFile(named: name) == nil, "\(name)")
     }
-    let voices = Voices(model: model, synthesizer: try model.synthesizer())
+    let voices = Voices(model: model, synthesizer: try model.synthesizer(precision: .float32))
     #expect(try voices.ownVoice("anna")?.positions == voices.voice("anna").positions)
     #expect(try voices.ownVoice("../secret") == nil)
     #expect(throws: Failure.self) { try voices.voice("nobody") }
@@ -75,7 +75,7 @@ import Testing
     let bytes = try #require(
       FileManager.default.contents(atPath: fixture("PocketTTS/lsd/voice.safetensors")))
     let model = try PocketTTSModel(path: fixture("PocketTTS/lsd"))
-    let voices = Voices(model: model, synthesizer: try model.synthesizer(), limit: 2)
+    let voices = Voices(model: model, synthesizer: try model.synthesizer(precision: .float32), limit: 2)
     let files = try (0..<3).map { try scratch.write(Array(bytes), to: "\($0).safetensors") }
     for file in files { _ = try voices.voice(file) }
     for file in files { try FileManager.default.removeItem(atPath: file) }
@@ -87,7 +87,7 @@ import Testing
 
   @Test func pausesAreExact() throws {
     let model = try PocketTTSModel(path: fixture("PocketTTS/lsd"))
-    let synthesizer = try model.synthesizer()
+    let synthesizer = try model.synthesizer(precision: .float32)
     let voice = try synthesizer.defaultVoice()
     let one = try speech(synthesizer, voice, text: "One.")
     let two = try speech(synthesizer, voice, text: "Two, three.")

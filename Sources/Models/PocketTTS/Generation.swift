@@ -74,17 +74,23 @@ struct Generator: Synthesizer {
       let (prepared, guess) = try prepareText(piece.text, options: rules)
       let tokens = try tokenizer.encode(prepared)
       var noise = Noise(options, configuration, name: "\(name)/\(summary.pieces)")
-      var decoder = mimi.makeDecoder()
+      let decoder = DecodingStage(mimi.makeDecoder())
       var position = 0
+      func hand(_ frames: [[Float]]) throws {
+        for var samples in frames {
+          Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
+          position += samples.count
+          summary.frames += 1
+          try onAudio(samples)
+        }
+      }
       let ended = try generate(
         tokens, voice: voice, options: options, frameGuess: guess, noise: &noise
       ) { latent in
-        var samples = decoder.decode(flowLM.denormalize(latent))
-        Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
-        position += samples.count
-        summary.frames += 1
-        try onAudio(samples)
+        decoder.decode(flowLM.denormalize(latent))
+        try hand(decoder.takeReady())
       }
+      try hand(decoder.finish())
       summary.pieces += 1
       if piece.size > options.maxTokens { summary.oversizedPieces += 1 }
       if !ended { summary.endlessPieces += 1 }
