@@ -38,12 +38,25 @@ struct MimiEncode: RecordFilter {
       "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
   var precision: WeightFormat = .float32
 
+  /// How latents are stored.
+  enum Storage: String, ExpressibleByArgument, CaseIterable {
+    case f32, f16
+  }
+
+  @Option(
+    help: ArgumentHelp(
+      "Store latents as f32, or as f16 in half the space, rounded.", valueName: "type"))
+  var latents: Storage = .f32
+
   @OptionGroup var stream: StreamOptions
 
   func stage() throws -> StageParameters {
     let model = try ModelRegistry.open(model)
     return StageParameters(
-      ["decode": "\(decode)", "keep": "\(keep)", "precision": precision.rawValue],
+      [
+        "decode": "\(decode)", "keep": "\(keep)", "precision": precision.rawValue,
+        "latents": latents.rawValue,
+      ],
       models: [
         "codec": try (decode ? model.decoderDigest() : model.encoderDigest()).description
       ])
@@ -57,7 +70,8 @@ struct MimiEncode: RecordFilter {
         problem: "its codec encodes to latents that it cannot decode",
         remedy: "decode with a model whose inner_dim is its latent size")
     }
-    return CodecWorker(codec: codec, decodes: decode, keeps: keep, run: run)
+    return CodecWorker(
+      codec: codec, decodes: decode, keeps: keep, halves: latents == .f16, run: run)
   }
 }
 
