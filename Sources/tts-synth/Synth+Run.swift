@@ -13,7 +13,10 @@ extension Synth {
       number.map { "\($0)" } ?? "default"
     }
     var models = ["synthesizer": try model.synthesizerDigest().description]
-    if let voice { models["voice"] = SHA256Digest(of: try readFile(voice)).description }
+    if let voice {
+      let file = try model.voicePath(voice)
+      models["voice"] = SHA256Digest(of: try readFile(file)).description
+    }
     return StageParameters(
       [
         "temperature": value(temperature), "decode-steps": "\(decodeSteps)",
@@ -31,8 +34,10 @@ extension Synth {
     do {
       if text == nil { records = try RecordInput(input, acceptsText: true) }
       ThreadBudget.limit = run.options.threads
-      let synthesizer = try ModelRegistry.open(model).synthesizer()
-      let voice = try loadVoice(synthesizer)
+      let model = try ModelRegistry.open(model)
+      let voicePath = try voice.map { try model.voicePath($0) }
+      let synthesizer = try model.synthesizer()
+      let voice = try loadVoice(voicePath, synthesizer)
       sink.begin(rate: synthesizer.sampleRate)
       var rejected = RejectCount(limit: rejects.maxRejected)
       func say(_ record: Record, header: StreamHeader) throws {
@@ -81,7 +86,7 @@ extension Synth {
     }
   }
 
-  private func loadVoice(_ synthesizer: any Synthesizer) throws -> any Voice {
+  private func loadVoice(_ voice: String?, _ synthesizer: any Synthesizer) throws -> any Voice {
     guard let voice else { return try synthesizer.defaultVoice() }
     if voice.hasSuffix(".safetensors") { return try synthesizer.voice(file: voice) }
     let file = try AudioFile(path: voice)

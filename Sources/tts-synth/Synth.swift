@@ -12,6 +12,7 @@ struct Synth: Tool {
     name: "tts-synth", abstract: "Say text: lines of text or records to speech.",
     examples: [
       "echo 'Hello there.' | tts-synth --model MODEL --voice me.wav > hello.wav",
+      "echo 'Hello there.' | tts-synth --model english --voice alba > hello.wav",
       "tts-synth --model MODEL --text 'Hello there.' -o hello.wav",
       "tts-synth --model MODEL --format s16le < book.txt | aplay -f S16_LE -r 24000",
       "tts-synth --model MODEL --format ttsr in.ttsr | tts-stream view --audio spoken/",
@@ -27,12 +28,14 @@ struct Synth: Tool {
     case wav, s16le, f32le, ttsr
   }
 
-  @Option(help: ArgumentHelp("The model: a directory or a YAML file.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp(
+      "The model: a directory, a YAML file, or an official name (english).", valueName: "model"))
   var model: String
   @Option(
     help: ArgumentHelp(
-      "The voice: a recording, or a voice file (.safetensors). Without it the voice is random.",
-      valueName: "file"))
+      "The voice: a recording, a voice file (.safetensors), or a voice of the model by its name. "
+        + "Without it the voice is random.", valueName: "voice"))
   var voice: String?
   @Option(help: ArgumentHelp("Say this instead of reading input.", valueName: "text"))
   var text: String?
