@@ -18,7 +18,7 @@ let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
 ]
 
 /// C and C++ of our own.
-let cModules = ["CKernels", "CSentencePiece"]
+let cModules = ["CKernels", "CSentencePiece", "CCurl"]
 
 /// Models: folders of `Sources/Models`. Target, tests and the registry's dependency follow from the name.
 let models = ["PocketTTS"]
@@ -30,6 +30,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Text", ["Base", "CSentencePiece"]),
   ("Safetensors", ["Base"]),
   ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
+  ("Hub", ["Base", "CCurl", crypto]),
   ("NeuralNetworks", ["Base", "Tensors", "Safetensors"]),
   ("AudioRecords", ["Base", "Audio", "Safetensors", "Records"]),
   ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
@@ -46,8 +47,8 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
 
 /// What a model may import.
 let modelNeeds: [Target.Dependency] = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "NeuralNetworks", "ModelInterface", "Mimi",
-  yams,
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Hub", "NeuralNetworks", "ModelInterface",
+  "Mimi", yams,
 ]
 
 let registry: (name: String, needs: [Target.Dependency]) = (
@@ -79,7 +80,7 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     ]
   ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
-  ("tts-model", ["Base", "Safetensors", "Tensors", "ModelInterface", "ModelRegistry"]),
+  ("tts-model", ["Base", "Safetensors", "Tensors", "Hub", "ModelInterface", "ModelRegistry"]),
 ]
 
 let swiftSettings: [SwiftSetting] = [
@@ -126,7 +127,8 @@ targets.append(
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Filters", "Training", "PocketTTS",
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training",
+  "PocketTTS",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(

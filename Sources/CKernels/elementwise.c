@@ -63,11 +63,11 @@ CK_INLINE float silu_slope(float x) {
   return s * (1.0f + x * (1.0f - s));
 }
 CK_INLINE float elu(float x) {
-  float e = ck_exp(x < 0 ? x : 0) - 1.0f;
+  float e = ck_exp(x > 0 ? 0 : x) - 1.0f;  // a NaN stays one
   return x > 0 ? x : e;
 }
 CK_INLINE float elu_slope(float x) {
-  float e = ck_exp(x < 0 ? x : 0);
+  float e = ck_exp(x > 0 ? 0 : x);
   return x > 0 ? 1.0f : e;
 }
 CK_INLINE float sigmoid_slope(float x) {

@@ -23,6 +23,9 @@ func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
   }
   guard let tool = command as? any Tool else { leave(0) }
   let run = ToolRun(type(of: tool).tool, tool.common)
+  RunMonitor.current = RunMonitor(
+    progress: { run.progress($0) }, warn: { run.warnOnce($0) },
+    check: { try run.checkInterrupted() })
   ThreadBudget.limit = tool.common.threads
   do {
     try tool.execute(run)

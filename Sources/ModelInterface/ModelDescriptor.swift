@@ -53,10 +53,14 @@ public struct ModelInitialization: Sendable {
 public protocol Model: Sendable {
   /// What it was opened from, for messages.
   var path: String { get }
-  /// The folder of the voices that come with it; nil where it has none.
-  var voiceFolder: String? { get }
+  /// The names of the voices that come with the model, sorted.
+  var voiceNames: [String] { get }
   /// Facts for `tts-model info`, in order.
   func facts() throws -> [(name: String, value: String)]
+  /// Fetches what is not here yet; the local paths of its tokenizer and weights.
+  func fetch() throws -> [String]
+  /// The local path of a voice: a file, a name on a hub, or a voice that comes with the model.
+  func voicePath(_ voice: String) throws -> String
   /// The tokenizer of its text.
   func tokenizer() throws -> any Tokenizer
   /// The digest of the tokenizer.

@@ -1,6 +1,5 @@
 public import Audio
 import Base
-import Foundation
 
 /// The voices that were loaded, by the names that users give them: the ones used last are kept.
 public final class Voices: Sendable {
@@ -40,7 +39,7 @@ public final class Voices: Sendable {
   ///
   /// - Returns: nil when the model has none of this name.
   public func ownVoice(_ name: String) throws -> (any Voice)? {
-    guard model.voiceFile(named: name) != nil else { return nil }
+    guard model.voiceNames.contains(name) else { return nil }
     return try voice(name)
   }
 
@@ -54,10 +53,10 @@ public final class Voices: Sendable {
   }
 
   private func load(_ name: String) throws -> any Voice {
-    if name.hasSuffix(".safetensors") { return try synthesizer.voice(file: name) }
-    if let file = model.voiceFile(named: name) { return try synthesizer.voice(file: file) }
+    let path = try model.voicePath(name)
+    if path.hasSuffix(".safetensors") { return try synthesizer.voice(file: path) }
     do {
-      return try synthesizer.voice(of: AudioFile(path: name))
+      return try synthesizer.voice(of: AudioFile(path: path))
     } catch let failure as Failure {
       throw failure.about(name)
     }
@@ -86,20 +85,5 @@ extension Synthesizer {
       samples = resampler.process(samples) + resampler.finish()
     }
     return try voice(of: samples)
-  }
-}
-
-extension Model {
-  /// The file of a voice that comes with the model; nil when it has none of this name.
-  public func voiceFile(named name: String) -> String? {
-    voiceNames.contains(name) ? voiceFolder.map { "\($0)/\(name).safetensors" } : nil
-  }
-
-  /// The names of the voices that come with the model, sorted.
-  public var voiceNames: [String] {
-    guard let voiceFolder else { return [] }
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: voiceFolder)) ?? []
-    return names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix(".") }
-      .map { String($0.dropLast(".safetensors".count)) }.sorted()
   }
 }

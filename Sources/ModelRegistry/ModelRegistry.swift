@@ -7,6 +7,11 @@ public enum ModelRegistry {
   /// One row a model.
   public static let descriptors: [ModelDescriptor] = [PocketTTS.descriptor]
 
+  /// Whether a model can be opened by this path or name.
+  public static func recognizes(_ path: String) -> Bool {
+    descriptors.contains { $0.recognizes(path) }
+  }
+
   /// Opens what `--model` names: a directory, a YAML file, or a known configuration.
   ///
   /// - Throws: `noInput` when it is none of these; `configuration` when its content is wrong.
@@ -16,6 +21,7 @@ public enum ModelRegistry {
     }
     throw Failure(
       .noInput, subject: path, problem: "not a model",
-      remedy: "give a directory with config.yaml and model.safetensors, or a YAML file")
+      remedy: "give a directory with config.yaml and model.safetensors, a YAML file, or one of "
+        + descriptors.flatMap(\.configurationNames).joined(separator: ", "))
   }
 }

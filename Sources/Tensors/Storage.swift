@@ -44,6 +44,16 @@ final class Storage: @unchecked Sendable {
   }
 }
 
+/// What becomes of the memory of tensors that are no longer used.
+public enum TensorMemory {
+  /// Bytes kept for reuse at most, rather than given back to the system. Training, whose steps are
+  /// all alike, keeps what it can.
+  public static var kept: Int {
+    get { MemoryBlocks.limit.withLock { $0 } }
+    set { MemoryBlocks.limit.withLock { $0 = newValue } }
+  }
+}
+
 /// Memory from the system. Large blocks are kept for reuse, up to a limit: fresh pages cost more
 /// than the arithmetic on them (a fifth of a training step, measured).
 private enum MemoryBlocks {
@@ -53,7 +63,7 @@ private enum MemoryBlocks {
     var bytes = 0
   }
   private static let kept = Locked(Kept())
-  private static let limit = 4 << 30
+  static let limit = Locked(64 << 20)
   /// Blocks from here on are kept, and lie on large pages where the system has them.
   private static let large = 2 << 20
 
@@ -85,6 +95,7 @@ private enum MemoryBlocks {
   static func giveBack(_ memory: UnsafeMutableRawPointer, bytes: Int) {
     let size = size(bytes)
     let address = UInt(bitPattern: memory)
+    let limit = size >= large ? TensorMemory.kept : 0
     let isKept =
       size >= large
       && kept.withLock { kept in

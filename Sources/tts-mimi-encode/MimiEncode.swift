@@ -24,7 +24,8 @@ struct MimiEncode: RecordFilter {
 
   @Option(
     help: ArgumentHelp(
-      "The model whose codec is used: a directory or a YAML file.", valueName: "dir"))
+      "The model whose codec is used: a directory, a YAML file, or an official name.",
+      valueName: "model"))
   var model: String
 
   @Flag(help: "Decode latents to audio instead.")

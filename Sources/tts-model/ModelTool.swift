@@ -8,14 +8,15 @@ import ModelRegistry
 @main
 struct ModelTool: ToolGroup {
   static let tool = ToolDescription(
-    name: "tts-model", abstract: "Make, inspect and convert model directories.",
+    name: "tts-model", abstract: "Fetch, make, inspect and convert models.",
     examples: [
+      "tts-model fetch english",
       "tts-model info MODEL",
       "tts-model init --config english --tokenizer tokenizer.json --seed 1 -o MODEL",
       "tts-model convert old.yaml -o MODEL",
     ])
   static var configuration: CommandConfiguration {
-    tool.configuration(subcommands: [Info.self, Initialize.self, Convert.self])
+    tool.configuration(subcommands: [Info.self, Initialize.self, Convert.self, Fetch.self])
   }
 }
 
@@ -24,7 +25,8 @@ struct Info: Tool {
     name: "tts-model info", abstract: "Print the facts of a model.",
     examples: ["tts-model info MODEL", "tts-model info --json MODEL"])
 
-  @Argument(help: ArgumentHelp("A model directory or a YAML file.", valueName: "model"))
+  @Argument(
+    help: ArgumentHelp("A model directory, a YAML file, or an official name.", valueName: "model"))
   var model: String
   @Flag(help: "Print one JSON object instead of lines.")
   var json = false
@@ -97,7 +99,8 @@ struct Convert: Tool {
       model and the codec among them.
       """)
 
-  @Argument(help: ArgumentHelp("A model directory or a YAML file.", valueName: "model"))
+  @Argument(
+    help: ArgumentHelp("A model directory, a YAML file, or an official name.", valueName: "model"))
   var model: String
   @Option(
     name: [.customShort("o"), .long],

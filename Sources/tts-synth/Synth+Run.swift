@@ -13,7 +13,7 @@ extension Synth {
     }
     var models = ["synthesizer": try model.synthesizerDigest().description]
     if let voice {
-      let file = model.voiceFile(named: voice) ?? voice
+      let file = try model.voicePath(voice)
       models["voice"] = SHA256Digest(of: try readFile(file)).description
     }
     return StageParameters(

@@ -10,6 +10,7 @@ struct Synth: Tool {
   static let tool = ToolDescription(
     name: "tts-synth", abstract: "Say text: lines of text or records to speech.",
     examples: [
+      "echo 'Hello there.' | tts-synth --model english --voice alba > hello.wav",
       "echo 'Hello there.' | tts-synth --model MODEL --voice me.wav > hello.wav",
       "tts-synth --model MODEL --text 'One. [pause 0.5s] Two.' -o two.wav",
       "tts-synth --model MODEL --input-format paragraphs --play < book.txt",
@@ -33,14 +34,15 @@ struct Synth: Tool {
   }
 
   @Option(
-    help: ArgumentHelp("The model: a directory or a YAML file.", valueName: "dir"),
+    help: ArgumentHelp(
+      "The model: a directory, a YAML file, or an official name (english).", valueName: "model"),
     completion: .file())
   var model: String
   @Option(
     help: ArgumentHelp(
       """
-      The voice: a recording, a voice file (.safetensors), or the name of a voice in the model's \
-      folder voices. Without it the voice is random.
+      The voice: a recording, a voice file (.safetensors), or a voice of the model by its name. \
+      Without it the voice is random.
       """, valueName: "voice"), completion: .file())
   var voice: String?
   @Option(help: ArgumentHelp("Say this instead of reading input.", valueName: "text"))
@@ -86,6 +88,9 @@ struct Synth: Tool {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    if let text, text.allSatisfy(\.isWhitespace) {
+      throw ValidationError("--text holds nothing to say.")
+    }
     if text != nil, !input.operands.isEmpty {
       throw ValidationError("Give either --text or input files.")
     }

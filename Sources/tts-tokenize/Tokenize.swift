@@ -47,7 +47,8 @@ struct Tokenize: RecordFilter {
 
   @Option(
     help: ArgumentHelp(
-      "Use the tokenizer of this model: a directory, or a YAML file.", valueName: "model"))
+      "Use the tokenizer of this model: a directory, a YAML file, or an official name.",
+      valueName: "model"))
   var model: String?
   @Option(
     help: ArgumentHelp(

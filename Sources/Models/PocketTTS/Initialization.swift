@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Hub
 import Mimi
 import ModelInterface
 import NeuralNetworks
@@ -101,7 +102,7 @@ struct InitialWeights: Sendable {
 func initializeModel(_ request: ModelInitialization) throws {
   let source: PocketTTSModel
   do { source = try PocketTTSModel(path: request.configuration) } catch let failure as Failure
-    where failure.kind == .noInput
+    where failure.kind == .noInput && !HubPath.isMeant(by: request.configuration)
   {
     throw Failure(
       .noInput, subject: request.configuration,

@@ -29,6 +29,24 @@ enum KnownConfigurations {
     rows.first { $0.name == name }.map(configuration)
   }
 
+  /// The name of a configuration that is a known one, word for word.
+  static func name(of configuration: Configuration) -> String? {
+    names.first { named($0) == configuration }
+  }
+
+  /// The voices that each known configuration has.
+  static let voices = [
+    "alba", "anna", "azelma", "bill_boerst", "caro_davy", "charles", "cosette", "daan", "eponine",
+    "estelle", "eve", "fantine", "george", "giovanni", "jane", "javert", "jean", "juergen", "lola",
+    "marius", "mary", "michael", "paul", "peter_yearsley", "rafael", "stuart_bell", "vera",
+  ]
+
+  /// Where a voice is, as the weights of a known configuration say it.
+  static func voicePath(_ voice: String, configuration: String) -> String {
+    "hf://kyutai/pocket-tts-without-voice-cloning/languages/\(configuration)/embeddings/"
+      + "\(voice).safetensors@" + full("a7056f50")
+  }
+
   private static func configuration(_ row: Row) -> Configuration {
     let isEnglish = row.characters == .quotes || row.characters == .quotesAndDashes
     let usesSentencePiece = [.medium, .small, .tiny].contains(row.family)

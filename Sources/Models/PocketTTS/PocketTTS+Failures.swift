@@ -11,6 +11,13 @@ extension Failure {
       remedy: "put the file beside the configuration")
   }
 
+  static func unknownVoice(_ name: String, known: [String]) -> Failure {
+    Failure(
+      .noInput, subject: name, problem: "neither a file nor a voice of this model",
+      remedy: "give a recording"
+        + (known.isEmpty ? "" : ", or one of " + known.joined(separator: ", ")))
+  }
+
   static func tokenizerSize(_ found: Int, expected: Int, file: String) -> Failure {
     Failure(
       .configuration, subject: file,

@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Hub
 import Mimi
 import ModelInterface
 import NeuralNetworks
@@ -12,45 +13,66 @@ struct PocketTTSModel: Model {
   let path: String
   let configuration: Configuration
   let files: WeightFiles
+  private let locations: ModelFiles
 
-  /// Reads the configuration of a directory, a YAML file or a known name.
+  /// Reads the configuration of a directory, a YAML file (on disk or on a hub) or a known name.
   init(path: String) throws {
     self.path = path
-    let file: String
-    if isDirectory(path) {
-      file = path + "/config.yaml"
-    } else if fileExists(path) {
-      file = path
+    let configuration: Configuration
+    if isDirectory(path) || fileExists(path) {
+      let file = isDirectory(path) ? path + "/config.yaml" : path
+      let cut = file.lastIndex(of: "/")
+      let folder = cut.map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."
+      locations = ModelFiles(file: file, place: .folder(folder))
+      configuration = try Self.configuration(file)
+    } else if HubPath.isMeant(by: path) {
+      let name = try HubPath(path)
+      locations = ModelFiles(file: path, place: .hub(name))
+      configuration = try Self.configuration(locations.hub.file(name))
     } else if let known = KnownConfigurations.named(path) {
+      locations = ModelFiles(file: path, place: .known)
       configuration = known
-      files = WeightFiles(configuration: known, file: path, folder: ".")
-      return
     } else {
       throw Failure.missingFile(path, namedBy: path)
     }
-    configuration = try Configuration(
-      yaml: String(decoding: readFile(file), as: UTF8.self), file: file)
-    let cut = file.lastIndex(of: "/")
-    files = WeightFiles(
-      configuration: configuration, file: file,
-      folder: cut.map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? ".")
+    self.configuration = configuration
+    files = WeightFiles(configuration: configuration, locations: locations)
+  }
+
+  private static func configuration(_ file: String) throws -> Configuration {
+    try Configuration(yaml: String(decoding: readFile(file), as: UTF8.self), file: file)
   }
 
   /// Whether a path is such a model: a directory with `config.yaml`, a YAML file, a known name.
   static func recognizes(_ path: String) -> Bool {
-    isDirectory(path)
-      ? fileExists(path + "/config.yaml")
-      : path.hasSuffix(".yaml") || path.hasSuffix(".yml")
-        || KnownConfigurations.names.contains(path)
+    if isDirectory(path) { return fileExists(path + "/config.yaml") }
+    let bare = HubPath.isMeant(by: path) ? path.prefix { $0 != "@" } : path[...]
+    return bare.hasSuffix(".yaml") || bare.hasSuffix(".yml")
+      || KnownConfigurations.names.contains(path)
   }
 
   // MARK: Parts
 
-  var voiceFolder: String? { files.folder + "/voices" }
+  var voiceNames: [String] {
+    locations.voiceNames(configuration: KnownConfigurations.name(of: configuration))
+  }
 
   /// The tokenizer's file.
   func tokenizerPath() throws -> String {
-    try files.resolve(configuration.flowLM.lookupTable.tokenizerPath)
+    try locations.path(of: configuration.flowLM.lookupTable.tokenizerPath)
+  }
+
+  func fetch() throws -> [String] {
+    var paths = [try tokenizerPath()]
+    paths += try [configuration.flowLM.weightsPath, configuration.mimi.weightsPath]
+      .compactMap { try $0.map(locations.path) }
+    // Separate files of both parts leave nothing to a file of the whole.
+    if paths.count < 3 { paths.append(try files.bundlePath()) }
+    return paths
+  }
+
+  func voicePath(_ voice: String) throws -> String {
+    try locations.voice(voice, configuration: KnownConfigurations.name(of: configuration))
   }
 
   func tokenizer() throws -> any Tokenizer {
@@ -86,7 +108,7 @@ struct PocketTTSModel: Model {
     guard try hasVoiceEncoder() else {
       throw Failure.configuration(
         path, "its codec's encoder is all zeros: these weights cannot encode",
-        "use the weights with voice cloning")
+        "use the weights with voice cloning (see tts-model fetch)")
     }
     return try mimi(precision)
   }

@@ -6,37 +6,14 @@ import Tensors
 /// The tensors of a model under the official names, whatever files they came in.
 struct WeightFiles: Sendable {
   let configuration: Configuration
-  /// The configuration file, for messages.
-  let file: String
-  /// Where relative paths start.
-  let folder: String
-
-  /// Finds a file that the configuration names: `hf://…` and URLs by their last component beside the
-  /// configuration; others there first, then from the working directory, as the official package
-  /// does.
-  func resolve(_ path: String) throws -> String {
-    let isRemote = ["hf://", "http://", "https://"].contains { path.hasPrefix($0) }
-    var candidates: [String] = []
-    if isRemote {
-      let bare = path.split(separator: "@").first.map(String.init) ?? path
-      candidates = [folder + "/" + (bare.split(separator: "/").last.map(String.init) ?? bare)]
-    } else if path.hasPrefix("/") {
-      candidates = [path]
-    } else {
-      candidates = [folder + "/" + path, path]
-    }
-    guard let found = candidates.first(where: fileExists) else {
-      throw Failure.missingFile(path, namedBy: file)
-    }
-    return found
-  }
+  let locations: ModelFiles
 
   /// The language model's tensors without the `flow_lm.` prefix.
   ///
   /// - Parameter packing: how matrices are packed for inference; nil for training.
   func flowLM(packing: WeightFormat? = nil) throws -> Weights {
     if let path = configuration.flowLM.weightsPath {
-      let path = try resolve(path)
+      let path = try locations.path(of: path)
       return Weights(
         try Self.legacyFlowLM(SafetensorsFile(path: path)), subject: path, packing: packing)
     }
@@ -48,7 +25,7 @@ struct WeightFiles: Sendable {
   /// - Parameter packing: how matrices are packed for inference.
   func mimi(packing: WeightFormat? = nil) throws -> Weights {
     if let path = configuration.mimi.weightsPath {
-      let path = try resolve(path)
+      let path = try locations.path(of: path)
       return Weights(
         try Self.legacyMimi(SafetensorsFile(path: path)), subject: path, packing: packing)
     }
@@ -59,14 +36,9 @@ struct WeightFiles: Sendable {
   func bundlePath() throws -> String {
     guard let named = configuration.weightsPath else {
       throw Failure.configuration(
-        file, "it names no weights", "add 'weights_path: model.safetensors'")
+        locations.file, "it names no weights", "add 'weights_path: model.safetensors'")
     }
-    // The file without voice cloning stands in where the other was not fetched.
-    if let path = try? resolve(named) { return path }
-    if let open = configuration.weightsPathWithoutVoiceCloning, let path = try? resolve(open) {
-      return path
-    }
-    return try resolve(named)
+    return try locations.weights(named, open: configuration.weightsPathWithoutVoiceCloning)
   }
 
   private func bundle(_ prefix: String, _ packing: WeightFormat?) throws -> Weights {

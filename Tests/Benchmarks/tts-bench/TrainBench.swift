@@ -17,6 +17,7 @@ struct TrainBench: ParsableCommand {
 
   func run() throws {
     ThreadBudget.limit = options.threads
+    TensorMemory.kept = .max
     let trainable = try PocketTTSModel(path: model).trainable()
     var random = RandomNumbers(seed: 0, name: "bench")
     func latents(_ frames: Int) -> Tensor {
