@@ -145,7 +145,9 @@ public final class RunningProcess: Sendable {
     var status: Int32 = 0
     var peak = 0
     // What the system reports in the end counts what this process held when it started the other.
-    while waitpid(identifier, &status, WNOHANG) != identifier {
+    while true {
+      let ended = waitpid(identifier, &status, WNOHANG)
+      if ended == identifier || (ended < 0 && errno != EINTR) { break }
       peak = max(peak, residentPeak(identifier))
       usleep(2000)
     }
