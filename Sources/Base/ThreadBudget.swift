@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Synchronization
 
 /// How many threads the process may compute with, and the one way to split work among them.
 ///
@@ -18,8 +19,21 @@ public enum ThreadBudget {
     set { limitBox.withLock { $0 = max(1, newValue) } }
   }
 
+  /// Threads that work a stage of its own needs at the moment.
+  private static let taken = Atomic<Int>(0)
+
   /// Threads among which work can be split here: 1 inside of work that was split already.
-  public static var available: Int { isInside ? 1 : limit }
+  public static var available: Int {
+    isInside ? 1 : max(1, limit - taken.load(ordering: .relaxed))
+  }
+
+  /// Runs a stage beside others, on this thread alone; what others split in the meantime leaves it a
+  /// thread.
+  public static func beside<Result>(_ body: () throws -> Result) rethrows -> Result {
+    taken.add(1, ordering: .relaxed)
+    defer { taken.subtract(1, ordering: .relaxed) }
+    return try alone(body)
+  }
 
   /// Runs work as one worker among others: what it splits stays on its own thread.
   public static func alone<Result>(_ body: () throws -> Result) rethrows -> Result {

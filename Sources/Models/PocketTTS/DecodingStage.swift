@@ -26,7 +26,7 @@ final class DecodingStage: Sendable {
     guard let queue else { return decodeNow(latent) }
     room.wait()
     queue.async(group: pending) { [self] in
-      ThreadBudget.alone { decodeNow(latent) }
+      ThreadBudget.beside { decodeNow(latent) }
       room.signal()
     }
   }
