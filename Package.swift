@@ -145,7 +145,7 @@ where tested.contains(row.name) {
 }
 targets.append(
   .testTarget(
-    name: "ToolTests", dependencies: [testSupport, "Base", "Safetensors", "Records"],
+    name: "ToolTests", dependencies: [testSupport, "Base", "Audio", "Safetensors", "Records"],
     path: "Tests/ToolTests", swiftSettings: swiftSettings))
 
 let package = Package(

@@ -44,7 +44,7 @@ public final class AudioFile {
       throw Failure.emptyFile(path)
     }
     do {
-      try checkWAVLength(descriptor, size: Int(status.st_size), path: path)
+      try checkStatedLength(descriptor, size: Int(status.st_size), path: path)
     } catch {
       close(descriptor)
       throw error

@@ -4,7 +4,7 @@ import Glibc
 /// Writes WAV to a descriptor while the audio is being made.
 ///
 /// The header goes out with the first audio. On a seekable output it is corrected at the end;
-/// elsewhere it claims 10^9 samples, which players take for "until it ends".
+/// elsewhere its lengths are 0xFFFFFFFF, which readers take for "until it ends".
 public struct WAVWriter {
   /// How samples are stored.
   public enum Encoding: Sendable {
@@ -23,8 +23,6 @@ public struct WAVWriter {
   private let start: off_t?
   private var headerWritten = false
   private var frames = 0
-  /// What a header claims when the length is not known.
-  private static let claimedFrames = 1_000_000_000
 
   /// A writer on an open descriptor.
   ///
@@ -52,7 +50,7 @@ public struct WAVWriter {
     guard let count = samples.first?.count, count > 0 else { return }
     let interleaved = interleave(samples)
     frames += count
-    var bytes = headerWritten ? [] : header(frames: Self.claimedFrames)
+    var bytes = headerWritten ? [] : header(frames: nil)
     headerWritten = true
     switch encoding {
     case .int16: int16TowardZero(interleaved).withUnsafeBytes { bytes.append(contentsOf: $0) }
@@ -75,9 +73,19 @@ public struct WAVWriter {
     }
   }
 
-  private func header(frames: Int) -> [UInt8] {
+  private func header(frames: Int?) -> [UInt8] {
+    Self.header(rate: rate, channels: channels, encoding: encoding, frames: frames)
+  }
+
+  /// The bytes before the samples of a WAV file.
+  ///
+  /// - Parameter frames: samples of each channel; nil while that is not known.
+  public static func header(
+    rate: Int, channels: Int = 1, encoding: Encoding = .int16, frames: Int? = nil
+  ) -> [UInt8] {
     let width = encoding == .int16 ? 2 : 4
-    let data = frames * channels * width
+    let unknown = Int(UInt32.max)
+    let data = frames.map { $0 * channels * width } ?? unknown
     var bytes: [UInt8] = []
     func put(_ text: String) { bytes += Array(text.utf8) }
     func put(_ value: Int, _ size: Int) {
@@ -100,7 +108,7 @@ public struct WAVWriter {
       put(0, 2)
       put("fact")
       put(4, 4)
-      put(frames, 4)
+      put(frames ?? unknown, 4)
     }
     put("data")
     put(data, 4)

@@ -16,7 +16,7 @@ extension Failure {
     case ENOSPC, EDQUOT, EFBIG:
       return Failure(
         .inputOutput, subject: path, problem: "cannot \(verb): \(reason)",
-        remedy: "free some space and run again; nothing half-written was kept")
+        remedy: "free some space and run again")
     case ENOENT where !writing:
       return Failure(.noInput, subject: path, problem: "no such file", remedy: "check the path")
     case EACCES, EPERM, EISDIR, ENOTDIR, ENOENT, EROFS, ENXIO, ELOOP, ENAMETOOLONG:

@@ -1,6 +1,9 @@
 #include "include/CKernels.h"
 #include "vector.h"
 
+// Keys whose scores are held at a time.
+#define CHUNK 256
+
 CK_INLINE float dot(const float *a, const float *b, ptrdiff_t n) {
   v8 total = {0}, p, q;
   ptrdiff_t i = 0;
@@ -12,6 +15,64 @@ CK_INLINE float dot(const float *a, const float *b, ptrdiff_t n) {
   float sum = V8_SUM(total);
   for (; i < n; i++) sum += a[i] * b[i];
   return sum;
+}
+
+// The products of one vector with `count` others, stride apart: eight at a time, each summed as
+// `dot` sums, whatever stands beside it. `out` has room for count + 7.
+CK_INLINE void dots(const float *a, const float *b, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t n,
+                    float *out) {
+  if (n % 8) {
+    for (ptrdiff_t j = 0; j < count; j++) out[j] = dot(a, b + j * stride, n);
+    return;
+  }
+  for (ptrdiff_t j = 0; j < count; j += 8) {
+    v8 t[8], p, q;
+    memset(t, 0, sizeof t);
+    const float *rows[8];
+    for (int r = 0; r < 8; r++) rows[r] = b + (j + r < count ? j + r : j) * stride;
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+      V8_LOAD(p, a + i);
+      for (int r = 0; r < 8; r++) {
+        V8_LOAD(q, rows[r] + i);
+        t[r] += p * q;
+      }
+    }
+    TRANSPOSE8(t);
+    p = ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+    V8_STORE(out + j, p);
+  }
+}
+
+// y[0 ..< 64] += scale[j] * x_j[0 ..< 64] for all j; the sums stay in registers.
+#define WEIGHTED_SUM(WIDTH)                                                                    \
+  CK_INLINE void weighted_sum_##WIDTH(const float *x, ptrdiff_t stride, const float *scale,    \
+                                      ptrdiff_t count, float factor, float *y) {               \
+    v8 total[WIDTH / 8], a;                                                                    \
+    memset(total, 0, sizeof total);                                                            \
+    for (ptrdiff_t j = 0; j < count; j++, x += stride)                                         \
+      for (int c = 0; c < WIDTH / 8; c++) {                                                    \
+        V8_LOAD(a, x + 8 * c);                                                                 \
+        total[c] += a * scale[j];                                                              \
+      }                                                                                        \
+    for (int c = 0; c < WIDTH / 8; c++) {                                                      \
+      a = total[c] * factor;                                                                   \
+      V8_STORE(y + 8 * c, a);                                                                  \
+    }                                                                                          \
+  }
+WEIGHTED_SUM(64)
+WEIGHTED_SUM(32)
+
+// y[0 ..< n] = factor * sum_j scale[j] x_j[0 ..< n].
+CK_INLINE void weighted_sum(const float *x, ptrdiff_t stride, const float *scale, ptrdiff_t count,
+                            ptrdiff_t n, float factor, float *y) {
+  ptrdiff_t d = 0;
+  for (; d + 64 <= n; d += 64) weighted_sum_64(x + d, stride, scale, count, factor, y + d);
+  for (; d + 32 <= n; d += 32) weighted_sum_32(x + d, stride, scale, count, factor, y + d);
+  for (; d < n; d++) {
+    float total = 0;
+    for (ptrdiff_t j = 0; j < count; j++) total += x[j * stride + d] * scale[j];
+    y[d] = total * factor;
+  }
 }
 
 CK_INLINE void add_scaled(float *y, const float *x, float scale, ptrdiff_t n) {
@@ -44,39 +105,14 @@ void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const floa
     ptrdiff_t last = offset + i;
     ptrdiff_t first = context > 0 && last - context + 1 > 0 ? last - context + 1 : 0;
     const float *query = q + i * q_stride;
-    float top = -INFINITY;
-    for (ptrdiff_t j = first; j <= last; j++) {
-      float s = dot(query, k + j * kv_stride, dimension) * scale;
-      scores[j - first] = s;
-      top = s > top ? s : top;
-    }
-    ptrdiff_t n = last - first + 1;
-    float sum = 0;
+    const ptrdiff_t n = last - first + 1;
+    dots(query, k + first * kv_stride, kv_stride, n, dimension, scores);
+    for (ptrdiff_t j = 0; j < n; j++) scores[j] *= scale;
+    const float top = greatest(scores, n);
     for (ptrdiff_t j = 0; j < n; j++) scores[j] = ck_exp(scores[j] - top);
-    for (ptrdiff_t j = 0; j < n; j++) sum += scores[j];
-    float *target = out + i * out_stride;
-    float inverse = 1.0f / sum;
-    // Blocks of 32 channels stay in registers while the keys pass.
-    ptrdiff_t d = 0;
-    for (; d + 32 <= dimension; d += 32) {
-      v8 total[4], a;
-      memset(total, 0, sizeof total);
-      const float *value = v + first * kv_stride + d;
-      for (ptrdiff_t j = 0; j < n; j++, value += kv_stride)
-        for (int c = 0; c < 4; c++) {
-          V8_LOAD(a, value + 8 * c);
-          total[c] += a * scores[j];
-        }
-      for (int c = 0; c < 4; c++) {
-        a = total[c] * inverse;
-        V8_STORE(target + d + 8 * c, a);
-      }
-    }
-    for (; d < dimension; d++) {
-      float total = 0;
-      for (ptrdiff_t j = 0; j < n; j++) total += v[(first + j) * kv_stride + d] * scores[j];
-      target[d] = total * inverse;
-    }
+    const float sum = sum_of(scores, n);
+    weighted_sum(v + first * kv_stride, kv_stride, scores, n, dimension, 1.0f / sum,
+                 out + i * out_stride);
     if (lse) lse[i] = top + logf(sum);
   }
 }
@@ -92,13 +128,22 @@ void ck_attention_gradient(const float *q, ptrdiff_t q_stride, const float *k, c
     float *dquery = dq + i * dq_stride;
     memset(dquery, 0, (size_t)dimension * sizeof *dquery);
     float delta = dot(g, out + i * out_stride, dimension);
-    for (ptrdiff_t j = 0; j <= i; j++) {
-      const float *key = k + j * kv_stride;
-      float p = ck_exp(dot(query, key, dimension) * scale - lse[i]);
-      float ds = p * (dot(g, v + j * kv_stride, dimension) - delta) * scale;
-      add_scaled(dv + j * dkv_stride, g, p, dimension);
-      add_scaled(dquery, key, ds, dimension);
-      add_scaled(dk + j * dkv_stride, query, ds, dimension);
+    for (ptrdiff_t start = 0; start <= i; start += CHUNK) {
+      ptrdiff_t n = i + 1 - start < CHUNK ? i + 1 - start : CHUNK;
+      float p[CHUNK + 8], ds[CHUNK + 8];
+      const float *keys = k + start * kv_stride;
+      dots(query, keys, kv_stride, n, dimension, p);
+      dots(g, v + start * kv_stride, kv_stride, n, dimension, ds);
+      for (ptrdiff_t j = 0; j < n; j++) {
+        p[j] = ck_exp(p[j] * scale - lse[i]);
+        ds[j] = p[j] * (ds[j] - delta) * scale;
+      }
+      float *dkeys = dk + start * dkv_stride, *dvalues = dv + start * dkv_stride;
+      for (ptrdiff_t j = 0; j < n; j++) {
+        add_scaled(dvalues + j * dkv_stride, g, p[j], dimension);
+        add_scaled(dquery, keys + j * kv_stride, ds[j], dimension);
+        add_scaled(dkeys + j * dkv_stride, query, ds[j], dimension);
+      }
     }
   }
 }

@@ -10,9 +10,9 @@
 
 typedef struct {
   int rows;
-  void (*f32)(int, const float *, const void *, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*bf16)(int, const float *, const void *, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*int8)(int, const float *, const void *, ptrdiff_t, float *, ptrdiff_t, int);
+  void (*f32)(int, const float *, const void *, const char *, ptrdiff_t, float *, ptrdiff_t, int);
+  void (*bf16)(int, const float *, const void *, const char *, ptrdiff_t, float *, ptrdiff_t, int);
+  void (*int8)(int, const float *, const void *, const char *, ptrdiff_t, float *, ptrdiff_t, int);
   void (*expand)(int, const void *, float *, ptrdiff_t);
 } Kernels;
 
@@ -68,25 +68,6 @@ int ck_tile_rows(void) { return kernels(CK_ALL_INSTRUCTIONS)->rows; }
 // MARK: Packing
 
 ptrdiff_t ck_panel_count(ptrdiff_t n) { return (n + CK_PANEL - 1) / CK_PANEL; }
-
-// Exchanges rows and columns of eight vectors of eight.
-#define TRANSPOSE8(r)                                                                          \
-  do {                                                                                         \
-    v8 t[8], u[8];                                                                             \
-    for (int q = 0; q < 4; q++) {                                                              \
-      t[2 * q] = __builtin_shufflevector(r[2 * q], r[2 * q + 1], 0, 8, 2, 10, 4, 12, 6, 14);   \
-      t[2 * q + 1] = __builtin_shufflevector(r[2 * q], r[2 * q + 1], 1, 9, 3, 11, 5, 13, 7, 15); \
-    }                                                                                          \
-    for (int q = 0; q < 8; q += 4)                                                             \
-      for (int e = 0; e < 2; e++) {                                                            \
-        u[q + e] = __builtin_shufflevector(t[q + e], t[q + 2 + e], 0, 1, 8, 9, 4, 5, 12, 13);  \
-        u[q + 2 + e] = __builtin_shufflevector(t[q + e], t[q + 2 + e], 2, 3, 10, 11, 6, 7, 14, 15); \
-      }                                                                                        \
-    for (int e = 0; e < 4; e++) {                                                              \
-      r[e] = __builtin_shufflevector(u[e], u[4 + e], 0, 1, 2, 3, 8, 9, 10, 11);                \
-      r[4 + e] = __builtin_shufflevector(u[e], u[4 + e], 4, 5, 6, 7, 12, 13, 14, 15);          \
-    }                                                                                          \
-  } while (0)
 
 // A panel from rows of w: columns become rows, eight by eight.
 CK_CLONES
@@ -154,18 +135,34 @@ void ck_panel_to_int8(const float *panel, ptrdiff_t k, int8_t *bytes, float *sca
 
 // MARK: Products
 
-// a[k][rows] from x[row][k] of any strides.
-CK_INLINE void pack_rows(const float *x, ptrdiff_t row_stride, ptrdiff_t k_stride, int rows,
-                         ptrdiff_t k, float *a) {
+// a[k][rows] from x[row][k] of any strides; up to 8 floats behind the last are overwritten.
+CK_CLONES
+static void pack_rows(const float *x, ptrdiff_t row_stride, ptrdiff_t k_stride, int rows,
+                      ptrdiff_t k, float *a) {
+  ptrdiff_t i = 0;
   if (rows == 1 && k_stride == 1) {
     memcpy(a, x, (size_t)k * sizeof *a);
-  } else if (row_stride == 1) {
-    for (ptrdiff_t i = 0; i < k; i++)
-      for (int r = 0; r < rows; r++) a[i * rows + r] = x[r + i * k_stride];
-  } else {
-    for (int r = 0; r < rows; r++)
-      for (ptrdiff_t i = 0; i < k; i++) a[i * rows + r] = x[r * row_stride + i * k_stride];
+    return;
   }
+  if (k_stride == 1 && rows >= 4)
+    for (; i + 8 <= k; i += 8) {
+      v8 low[8], high[8];
+      for (int r = 0; r < 8; r++) V8_LOAD(low[r], x + (r < rows ? r : 0) * row_stride + i);
+      TRANSPOSE8(low);
+      if (rows <= 8) {
+        for (int d = 0; d < 8; d++) V8_STORE(a + (i + d) * rows, low[d]);
+        continue;
+      }
+      for (int r = 0; r < 8; r++) V8_LOAD(high[r], x + (8 + r < rows ? 8 + r : 0) * row_stride + i);
+      TRANSPOSE8(high);
+      // In this order: what one store writes too much the next one mends.
+      for (int d = 0; d < 8; d++) {
+        V8_STORE(a + (i + d) * rows, low[d]);
+        V8_STORE(a + (i + d) * rows + 8, high[d]);
+      }
+    }
+  for (; i < k; i++)
+    for (int r = 0; r < rows; r++) a[i * rows + r] = x[r * row_stride + i * k_stride];
 }
 
 static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
@@ -184,7 +181,7 @@ static void finish(float *y, ptrdiff_t stride, int rows, ptrdiff_t columns, cons
 
 ptrdiff_t ck_product_room(ptrdiff_t m, ptrdiff_t k) {
   ptrdiff_t depth = m <= TILE_MOST ? k : least(k, DEPTH);
-  return (m + TILE_MOST) * depth + depth * CK_PANEL + TILE_MOST * CK_PANEL;
+  return (m + TILE_MOST) * depth + 8 + depth * CK_PANEL + TILE_MOST * CK_PANEL;
 }
 
 void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
@@ -197,13 +194,15 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
   // Few rows: weights are read once, straight through.
   const ptrdiff_t depth = m <= most ? k : least(k, DEPTH);
   const ptrdiff_t tiles = (m + most - 1) / most;
-  float *a = room, *expanded = a + tiles * most * depth, *edge = expanded + depth * CK_PANEL;
-  const int expands = tiles > (format == CK_F32 ? 3 : 1);
+  // Tiles of about the same height: a low one would wait for its own sums.
+  const ptrdiff_t height = (m + tiles - 1) / tiles;
+  float *a = room, *expanded = a + tiles * height * depth + 8, *edge = expanded + depth * CK_PANEL;
+  const int expands = tiles > 2 && format != CK_F32;
   for (ptrdiff_t start = 0; start < k; start += depth) {
     const ptrdiff_t d = least(depth, k - start);
     for (ptrdiff_t t = 0; t < tiles; t++)
-      pack_rows(x + t * most * x_stride + start * x_k_stride, x_stride, x_k_stride,
-                (int)least(most, m - t * most), d, a + t * most * depth);
+      pack_rows(x + t * height * x_stride + start * x_k_stride, x_stride, x_k_stride,
+                (int)least(height, m - t * height), d, a + t * height * depth);
     for (ptrdiff_t p = first_panel; p < first_panel + panel_count; p++) {
       const ptrdiff_t column = p * CK_PANEL, columns = least(CK_PANEL, n - column);
       const void *b = (const char *)panels + (p * k + start) * CK_PANEL * size;
@@ -212,8 +211,11 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
         b = expanded;
       }
       for (ptrdiff_t t = 0; t < tiles; t++) {
-        const int rows = (int)least(most, m - t * most);
-        float *target = y + t * most * y_stride + column;
+        const int rows = (int)least(height, m - t * height);
+        if (rows <= 0) break;
+        // While the first tile is multiplied the next panel comes to the second-level cache.
+        const char *ahead = (const char *)panels + ((p + 1) * k + start) * CK_PANEL * size;
+        float *target = y + t * height * y_stride + column;
         const int isWhole = columns == CK_PANEL;
         float *c = isWhole ? target : edge;
         const ptrdiff_t stride = isWhole ? y_stride : CK_PANEL;
@@ -221,11 +223,11 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
           for (int r = 0; r < rows; r++)
             memcpy(edge + r * CK_PANEL, target + r * y_stride, (size_t)columns * sizeof *edge);
         if (format == CK_F32 || expands)
-          kernel->f32(rows, a + t * most * depth, b, d, c, stride, start > 0);
+          kernel->f32(rows, a + t * height * depth, b, t == 0 ? ahead : NULL, d, c, stride, start > 0);
         else if (format == CK_BF16)
-          kernel->bf16(rows, a + t * most * depth, b, d, c, stride, start > 0);
+          kernel->bf16(rows, a + t * height * depth, b, t == 0 ? ahead : NULL, d, c, stride, start > 0);
         else
-          kernel->int8(rows, a + t * most * depth, b, d, c, stride, start > 0);
+          kernel->int8(rows, a + t * height * depth, b, t == 0 ? ahead : NULL, d, c, stride, start > 0);
         if (!isWhole)
           for (int r = 0; r < rows; r++)
             memcpy(target + r * y_stride, edge + r * CK_PANEL, (size_t)columns * sizeof *edge);

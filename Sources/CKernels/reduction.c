@@ -1,18 +1,6 @@
 #include "include/CKernels.h"
 #include "vector.h"
 
-CK_INLINE float sum_of(const float *x, ptrdiff_t n) {
-  v8 total = {0}, a;
-  ptrdiff_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    V8_LOAD(a, x + i);
-    total += a;
-  }
-  float sum = V8_SUM(total);
-  for (; i < n; i++) sum += x[i];
-  return sum;
-}
-
 CK_CLONES
 void ck_row_sums(const float *x, float *y, ptrdiff_t rows, ptrdiff_t columns) {
   for (ptrdiff_t r = 0; r < rows; r++) y[r] = sum_of(x + r * columns, columns);

@@ -23,6 +23,25 @@ typedef int32_t i8 __attribute__((vector_size(32)));
 #define V8_SUM(a) \
   ((((a)[0] + (a)[4]) + ((a)[2] + (a)[6])) + (((a)[1] + (a)[5]) + ((a)[3] + (a)[7])))
 
+// Exchanges rows and columns of eight vectors of eight.
+#define TRANSPOSE8(r)                                                                          \
+  do {                                                                                         \
+    v8 ta_[8], tb_[8];                                                                             \
+    for (int q = 0; q < 4; q++) {                                                              \
+      ta_[2 * q] = __builtin_shufflevector(r[2 * q], r[2 * q + 1], 0, 8, 2, 10, 4, 12, 6, 14);   \
+      ta_[2 * q + 1] = __builtin_shufflevector(r[2 * q], r[2 * q + 1], 1, 9, 3, 11, 5, 13, 7, 15); \
+    }                                                                                          \
+    for (int q = 0; q < 8; q += 4)                                                             \
+      for (int e = 0; e < 2; e++) {                                                            \
+        tb_[q + e] = __builtin_shufflevector(ta_[q + e], ta_[q + 2 + e], 0, 1, 8, 9, 4, 5, 12, 13);  \
+        tb_[q + 2 + e] = __builtin_shufflevector(ta_[q + e], ta_[q + 2 + e], 2, 3, 10, 11, 6, 7, 14, 15); \
+      }                                                                                        \
+    for (int e = 0; e < 4; e++) {                                                              \
+      r[e] = __builtin_shufflevector(tb_[e], tb_[4 + e], 0, 1, 2, 3, 8, 9, 10, 11);                \
+      r[4 + e] = __builtin_shufflevector(tb_[e], tb_[4 + e], 4, 5, 6, 7, 12, 13, 14, 15);          \
+    }                                                                                          \
+  } while (0)
+
 // exp(x) for one float: range reduction by ln 2 and a polynomial of degree 6 (relative error below
 // 2e-7); branch-free so that loops over it become vector code.
 CK_INLINE float ck_exp(float x) {
@@ -49,3 +68,32 @@ CK_INLINE float ck_exp(float x) {
 
 CK_INLINE float ck_sigmoid(float x) { return 1.0f / (1.0f + ck_exp(-x)); }
 CK_INLINE float ck_tanh(float x) { return 1.0f - 2.0f / (ck_exp(2.0f * x) + 1.0f); }
+
+CK_INLINE float sum_of(const float *x, ptrdiff_t n) {
+  v8 total = {0}, a;
+  ptrdiff_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    V8_LOAD(a, x + i);
+    total += a;
+  }
+  float sum = V8_SUM(total);
+  for (; i < n; i++) sum += x[i];
+  return sum;
+}
+
+// The largest of n >= 1 floats.
+CK_INLINE float greatest(const float *x, ptrdiff_t n) {
+  float top = x[0];
+  ptrdiff_t i = 0;
+  if (n >= 8) {
+    v8 most, a;
+    V8_LOAD(most, x);
+    for (i = 8; i + 8 <= n; i += 8) {
+      V8_LOAD(a, x + i);
+      most = __builtin_elementwise_max(most, a);
+    }
+    for (int j = 0; j < 8; j++) top = most[j] > top ? most[j] : top;
+  }
+  for (; i < n; i++) top = x[i] > top ? x[i] : top;
+  return top;
+}

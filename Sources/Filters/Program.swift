@@ -30,21 +30,16 @@ func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
   do {
     try tool.execute(run)
     try closeStandardOutput()
-    run.end(nil)
-    leave(0)
+    leave(run.end(nil))
   } catch is BrokenPipe {
-    run.end(nil)
-    leave(0)
+    leave(run.end(nil))
   } catch let failure as Failure {
-    run.end(failure)
-    leave(failure.kind.rawValue)
+    leave(run.end(failure))
   } catch  where error is ValidationError || error is CleanExit || error is ExitCode {
     TemporaryFiles.deleteAll()
     Root.exit(withError: error)
   } catch {
-    let failure = Failure.unexpected(error)
-    run.end(failure)
-    leave(failure.kind.rawValue)
+    leave(run.end(Failure.unexpected(error)))
   }
 }
 

@@ -8,17 +8,19 @@ import Records
 /// checked to be contiguous, in order and complete. Used from one thread at a time.
 final class RecordCursor: @unchecked Sendable {
   private let paths: [String]
-  private let acceptsText: Bool
+  private let form: InputForm
   private var reader: RecordReader?
-  /// The lines of an input that is plain text, and how many records they have made.
+  /// The lines of an input that is plain text, and what makes records of them.
   private var lines: TextLines?
-  private var lineRecords = 0
+  private var texts: TextRecords?
   private var nextPath = 0
   /// The id whose parts are being read and the number of the next one.
   private var open: (id: String, part: Int)?
 
   /// The file that the last record came from; "standard input" for `-`.
   private(set) var path = "standard input"
+  /// The number of the line that the last record of an input of text came from.
+  var line: Int? { lines?.number }
   /// The header above the last record. It can change from record to record, where streams of
   /// different origin were joined.
   private(set) var header = StreamHeader()
@@ -40,11 +42,11 @@ final class RecordCursor: @unchecked Sendable {
 
   /// Files in order; "-" is standard input.
   ///
-  /// - Parameter acceptsText: whether an input that is no record stream is taken as text, each line
-  ///   that is not blank being a record `line-000001`, `line-000002` … through all inputs.
-  init(paths: [String], acceptsText: Bool = false) throws {
+  /// - Parameter form: what the inputs may be.
+  init(paths: [String], form: InputForm = .records) throws {
     self.paths = paths
-    self.acceptsText = acceptsText
+    self.form = form
+    texts = form.text.map { TextRecords($0) }
     var sizes: [Int] = []
     for path in paths where path != "-" {
       var status = stat()
@@ -65,8 +67,12 @@ final class RecordCursor: @unchecked Sendable {
     let name = paths[nextPath]
     nextPath += 1
     path = name == "-" ? "standard input" : name
-    guard acceptsText else {
+    guard form.text != nil else {
       reader = try RecordReader(path: name)
+      return
+    }
+    guard form.acceptsRecords else {
+      lines = try TextLines(paths: [name], limit: 1 << 20)
       return
     }
     let descriptor = name == "-" ? STDIN_FILENO : Glibc.open(name, O_RDONLY | O_CLOEXEC)
@@ -97,26 +103,14 @@ final class RecordCursor: @unchecked Sendable {
     }
   }
 
-  /// The record of the next line of text that is not blank; nil at the end.
-  private func nextLine(_ lines: TextLines) throws -> Record? {
-    while let line = try lines.next() {
-      guard line.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else { continue }
-      lineRecords += 1
-      let number = String(lineRecords)
-      var record = Record(
-        id: "line-" + String(repeating: "0", count: max(0, 6 - number.count)) + number)
-      record.text = line
-      digest = digest + SHA256Digest(of: try record.encoded())
-      return record
-    }
-    return nil
-  }
-
   /// The next record; nil at the end of the last file.
   func next() throws -> Record? {
     while true {
       if let lines {
-        if let record = try nextLine(lines) { return record }
+        if let record = try texts?.next(lines) {
+          digest = digest + SHA256Digest(of: try record.encoded())
+          return record
+        }
         self.lines = nil
       }
       if reader == nil {

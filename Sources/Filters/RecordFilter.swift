@@ -113,7 +113,7 @@ extension RecordFilter {
     let output = try RecordOutput(stream.output, run)
     do {
       let cursor = try RecordCursor(
-        paths: stream.input.paths(), acceptsText: Self.acceptsText)
+        paths: stream.input.paths(), form: Self.acceptsText ? .recordsOrLines : .records)
       try FilterRun(
         tool: Self.tool, parameters: stage(), worker: makeWorker(run), rejects: stream.rejects,
         run: run

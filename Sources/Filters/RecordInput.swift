@@ -8,7 +8,7 @@ public import Records
 /// contiguous, in order and complete. Use it from one thread.
 public final class RecordInput {
   private enum Item {
-    case record(Record, path: String, header: StreamHeader, size: Int)
+    case record(Record, path: String, line: Int?, header: StreamHeader, size: Int)
     case end(digest: SHA256Digest)
     case failure(any Error, Abort?)
   }
@@ -25,6 +25,8 @@ public final class RecordInput {
 
   /// The file that the last record came from; "standard input" for `-`.
   public private(set) var path = "standard input"
+  /// The number of the line that the last record came from, in an input of text.
+  public private(set) var line: Int?
   /// The header above the last record. It can change from record to record, where streams of
   /// different origin were joined.
   public private(set) var header = StreamHeader()
@@ -36,15 +38,15 @@ public final class RecordInput {
   /// The operands of a command line.
   ///
   /// - Throws: `noInput` if one of them cannot be read, before anything is.
-  public convenience init(_ options: InputOptions, acceptsText: Bool = false) throws {
-    try self.init(paths: options.paths(), acceptsText: acceptsText)
+  public convenience init(_ options: InputOptions, form: InputForm = .records) throws {
+    try self.init(paths: options.paths(), form: form)
   }
 
   /// Files in order; "-" is standard input.
   ///
-  /// - Parameter acceptsText: whether an input that is no record stream is taken as lines of text.
-  public init(paths: [String], acceptsText: Bool = false) throws {
-    let cursor = try RecordCursor(paths: paths, acceptsText: acceptsText)
+  /// - Parameter form: what the inputs may be.
+  public init(paths: [String], form: InputForm = .records) throws {
+    let cursor = try RecordCursor(paths: paths, form: form)
     let queue = queue
     Interruption.onRequest { queue.wake() }
     startThread(named: "reader") { Self.read(cursor, into: queue) }
@@ -65,7 +67,8 @@ public final class RecordInput {
     do {
       while let record = try cursor.next() {
         let size = record.byteCount
-        let item = Item.record(record, path: cursor.path, header: cursor.header, size: size)
+        let item = Item.record(
+          record, path: cursor.path, line: cursor.line, header: cursor.header, size: size)
         guard put(item, size: size) else { return }
       }
       _ = put(.end(digest: cursor.digest))
@@ -92,8 +95,9 @@ public final class RecordInput {
     }
     guard let item = ready.popFirst() else { return nil }
     switch item {
-    case .record(let record, let path, let header, _):
+    case .record(let record, let path, let line, let header, _):
       self.path = path
+      self.line = line
       self.header = header
       return record
     case .end(let digest):

@@ -11,6 +11,8 @@ public final class TextLines {
   private var buffer: [UInt8] = []
   private var start = 0
   private var atEnd = true
+  /// Whether a piece of the current line was given and not yet its last one.
+  private var isInLine = false
 
   /// The file that the last line came from.
   public private(set) var path = "standard input"
@@ -63,16 +65,54 @@ public final class TextLines {
     }
   }
 
-  private func text(of bytes: ArraySlice<UInt8>) throws -> String {
-    number += 1
-    let line = bytes.last == 13 ? bytes.dropLast() : bytes
+  /// The next piece of a line, for lines of any length: what is left of it, where that is at most
+  /// `length` bytes; else about so many, up to a blank if there is one. Where a line is cut depends on
+  /// its bytes alone, not on how they arrive. Nil after the last line.
+  public func nextPiece(length: Int) throws -> (text: String, endsLine: Bool)? {
+    while true {
+      let window = buffer[start...].prefix(length + 1)
+      if let end = window.firstIndex(of: 10) {
+        defer { start = end + 1 }
+        return (try text(of: window[..<end]), true)
+      }
+      if window.count > length {
+        let end = Self.cut(window.prefix(length))
+        defer { start = end }
+        return (try text(of: window[..<end], endsLine: false), false)
+      }
+      if atEnd {
+        if isInLine || start < buffer.count {
+          defer { start = buffer.count }
+          return (try text(of: buffer[start...]), true)
+        }
+        guard try openNext() else { return nil }
+      }
+      try fill()
+    }
+  }
+
+  /// Where a piece of a line ends: after the last blank of its second half, or between characters.
+  private static func cut(_ window: ArraySlice<UInt8>) -> Int {
+    let half = window.startIndex + window.count / 2
+    if let blank = window[half...].lastIndex(of: 32) { return blank + 1 }
+    var end = window.endIndex
+    // A character begins at the last byte that does not continue one.
+    while end > half, window[end - 1] & 0xC0 == 0x80 { end -= 1 }
+    return end > half && window[end - 1] < 0x80 ? end : max(half, end - 1)
+  }
+
+  private func text(of bytes: ArraySlice<UInt8>, endsLine: Bool = true) throws -> String {
+    let isStart = !isInLine
+    if isStart { number += 1 }
+    isInLine = !endsLine
+    let line = endsLine && bytes.last == 13 ? bytes.dropLast() : bytes
     guard line.count <= limit else {
       throw Failure.lineTooLong(path, line: number, limit: limit)
     }
     guard let text = String(validating: line, as: UTF8.self) else {
       throw Failure.notUTF8(path, line: number)
     }
-    return number == 1 && text.unicodeScalars.first == "\u{FEFF}"
+    return number == 1 && isStart && text.unicodeScalars.first == "\u{FEFF}"
       ? String(text.unicodeScalars.dropFirst()) : text
   }
 

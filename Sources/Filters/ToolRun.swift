@@ -66,7 +66,10 @@ public final class ToolRun: Sendable {
   }
 
   /// Ends the run: prints the failure, writes the report.
-  func end(_ failure: Failure?) {
+  ///
+  /// - Returns: the exit code; that of the report where nothing else failed.
+  func end(_ failure: Failure?) -> Int32 {
+    let code = failure?.kind.rawValue ?? 0
     messages.clearProgress()
     if let failure {
       messages.write(
@@ -77,11 +80,14 @@ public final class ToolRun: Sendable {
           "record": failure.record.map(JSON.string) ?? .null,
         ])
     }
-    guard let path = options.report else { return }
+    guard let path = options.report else { return code }
     do {
       try AtomicFile.write(report(failure).canonicalBytes + [10], to: path)
+      return code
     } catch {
-      messages.write(.error, "\(error)")
+      let unwritten = error as? Failure ?? Failure.unexpected(error)
+      messages.write(.error, unwritten.description)
+      return code == 0 ? unwritten.kind.rawValue : code
     }
   }
 

@@ -2,7 +2,7 @@ public import ModelInterface
 import Tensors
 
 /// Frames encoded at a time: enough rows for fast products, little enough to stay in the cache.
-private let encoderBlock = 24
+private let encoderBlock = 8
 /// Frames decoded at a time when many are at hand.
 private let decoderBlock = 12
 

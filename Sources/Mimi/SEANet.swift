@@ -12,10 +12,10 @@ struct ResidualBlock: Sendable {
     let hidden = channels / sizes.compress
     wide = try StreamingConvolution(
       weights["block"][1]["conv"], inputs: channels, outputs: hidden,
-      kernel: sizes.residualKernelSize, dilation: dilation, padding: sizes.padding)
+      kernel: sizes.residualKernelSize, dilation: dilation, padding: sizes.padding, elu: true)
     narrow = try StreamingConvolution(
       weights["block"][3]["conv"], inputs: hidden, outputs: channels, kernel: 1,
-      padding: sizes.padding)
+      padding: sizes.padding, elu: true)
   }
 
   struct State: Sendable {
@@ -28,8 +28,7 @@ struct ResidualBlock: Sendable {
   }
 
   func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
-    let hidden = wide(x.elu(), state: &state.wide).eluInPlace()
-    return x + narrow(hidden, state: &state.narrow)
+    x + narrow(wide(x, state: &state.wide), state: &state.narrow)
   }
 }
 
@@ -46,7 +45,8 @@ struct SEANetEncoder: Sendable {
   init(_ weights: Weights, _ sizes: MimiConfiguration.SEANet) throws {
     let model = weights["model"]
     first = try StreamingConvolution(
-      model[0]["conv"], inputs: sizes.channels, outputs: sizes.filters, kernel: sizes.kernelSize,
+      model[0]["conv"].inFloat32, inputs: sizes.channels, outputs: sizes.filters,
+      kernel: sizes.kernelSize,
       padding: sizes.padding)
     var (index, channels, dilation) = (1, sizes.filters, 1)
     var stages: [Stage] = []
@@ -62,7 +62,7 @@ struct SEANetEncoder: Sendable {
       // The activation takes an index of its own.
       let down = try StreamingConvolution(
         model[index + 1]["conv"], inputs: channels, outputs: 2 * channels, kernel: 2 * ratio,
-        stride: ratio, padding: sizes.padding)
+        stride: ratio, padding: sizes.padding, elu: true)
       stages.append(Stage(blocks: blocks, down: down))
       index += 2
       channels *= 2
@@ -70,7 +70,7 @@ struct SEANetEncoder: Sendable {
     self.stages = stages
     last = try StreamingConvolution(
       model[index + 1]["conv"], inputs: channels, outputs: sizes.dimension,
-      kernel: sizes.lastKernelSize, padding: sizes.padding)
+      kernel: sizes.lastKernelSize, padding: sizes.padding, elu: true)
   }
 
   struct State: Sendable {
@@ -92,9 +92,9 @@ struct SEANetEncoder: Sendable {
       for (block, layer) in stage.blocks.enumerated() {
         x = layer(x, state: &state.blocks[index][block])
       }
-      x = stage.down(x.eluInPlace(), state: &state.down[index])
+      x = stage.down(x, state: &state.down[index])
     }
-    return last(x.eluInPlace(), state: &state.last)
+    return last(x, state: &state.last)
   }
 }
 
@@ -118,7 +118,8 @@ struct SEANetDecoder: Sendable {
     var stages: [Stage] = []
     for ratio in sizes.ratios {
       let up = try StreamingTransposedConvolution(
-        model[index + 1]["convtr"], inputs: channels, outputs: channels / 2, stride: ratio)
+        model[index + 1]["convtr"], inputs: channels, outputs: channels / 2, stride: ratio,
+        elu: true)
       channels /= 2
       index += 2
       var blocks: [ResidualBlock] = []
@@ -133,8 +134,8 @@ struct SEANetDecoder: Sendable {
     }
     self.stages = stages
     last = try StreamingConvolution(
-      model[index + 1]["conv"], inputs: channels, outputs: sizes.channels,
-      kernel: sizes.lastKernelSize, padding: sizes.padding)
+      model[index + 1]["conv"].inFloat32, inputs: channels, outputs: sizes.channels,
+      kernel: sizes.lastKernelSize, padding: sizes.padding, elu: true)
   }
 
   struct State: Sendable {
@@ -153,12 +154,11 @@ struct SEANetDecoder: Sendable {
   func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     var x = first(x, state: &state.first)
     for (index, stage) in stages.enumerated() {
-      x = stage.up(
-        x.eluInPlace(), state: &state.up[index])
+      x = stage.up(x, state: &state.up[index])
       for (block, layer) in stage.blocks.enumerated() {
         x = layer(x, state: &state.blocks[index][block])
       }
     }
-    return last(x.eluInPlace(), state: &state.last)
+    return last(x, state: &state.last)
   }
 }

@@ -53,6 +53,8 @@ public struct ModelInitialization: Sendable {
 public protocol Model: Sendable {
   /// What it was opened from, for messages.
   var path: String { get }
+  /// The names of the voices that come with the model, sorted.
+  var voiceNames: [String] { get }
   /// Facts for `tts-model info`, in order.
   func facts() throws -> [(name: String, value: String)]
   /// Fetches what is not here yet; the local paths of its tokenizer and weights.
@@ -64,7 +66,10 @@ public protocol Model: Sendable {
   /// The digest of the tokenizer.
   func tokenizerDigest() throws -> SHA256Digest
   /// Its codec.
-  func codec() throws -> any AudioCodec
+  ///
+  /// - Parameter precision: how weights are held; what stands apart from float32 is stated with the
+  ///   option of the tools.
+  func codec(precision: WeightFormat) throws -> any AudioCodec
   /// The digest of the codec's encoding path alone; hashes weights, builds nothing.
   func encoderDigest() throws -> SHA256Digest
   /// The digest of the codec's decoding path alone.
@@ -72,7 +77,9 @@ public protocol Model: Sendable {
   /// The digest of all that generation computes with.
   func synthesizerDigest() throws -> SHA256Digest
   /// Text to speech.
-  func synthesizer() throws -> any Synthesizer
+  ///
+  /// - Parameter precision: as for ``codec(precision:)``.
+  func synthesizer(precision: WeightFormat) throws -> any Synthesizer
   /// The trainable model.
   func trainable() throws -> any Trainable
   /// Writes the model as one directory with official names.

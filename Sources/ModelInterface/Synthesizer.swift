@@ -42,9 +42,22 @@ public struct GenerationSummary: Sendable, Equatable {
   public var pieces = 0
   /// Pieces that reached the limit of frames without an end of speech.
   public var endlessPieces = 0
+  /// Pieces of more tokens than asked for, because the text has no mark to cut at; words may be
+  /// skipped in them.
+  public var oversizedPieces = 0
 
   /// Nothing generated.
   public init() {}
+
+  /// The sum of two.
+  public static func + (left: Self, right: Self) -> Self {
+    var sum = left
+    sum.frames += right.frames
+    sum.pieces += right.pieces
+    sum.endlessPieces += right.endlessPieces
+    sum.oversizedPieces += right.oversizedPieces
+    return sum
+  }
 }
 
 /// A voice, ready to speak: bound to the weights that made it.
@@ -71,12 +84,15 @@ public protocol Synthesizer: Sendable {
   /// The voice when none is given.
   func defaultVoice() throws -> any Voice
 
-  /// Says a text; the audio is handed over piece by piece as it is made.
+  /// Says a text that arrives in pieces; the audio is handed over piece by piece as it is made.
   ///
-  /// - Parameter name: what the noise is drawn for (a record's id): the same seed and name give the
-  ///   same speech, wherever the text stands in a stream.
+  /// - Parameters:
+  ///   - nextText: gives the next piece of the text, cut anywhere; nil when there is no more.
+  ///   - name: what the noise is drawn for (a record's id): the same seed and name give the same
+  ///     speech, wherever the text stands in a stream and however it is cut.
+  /// - Throws: `badInput` when there is nothing to say; what the closures throw.
   func speak(
-    _ text: String, voice: any Voice, options: GenerationOptions, name: String,
+    _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
     onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary
 }

@@ -17,11 +17,14 @@ public struct StreamingConvolution: Sendable {
   private let stride: Int
   private let dilation: Int
   private let padding: Padding
+  private let elu: Bool
 
   /// Reads `weight` `[outputs, inputs, kernel]` and `bias` `[outputs]`.
+  ///
+  /// - Parameter elu: whether the input passes through ELU first.
   public init(
     _ weights: Weights, inputs: Int, outputs: Int, kernel: Int, stride: Int = 1,
-    dilation: Int = 1, bias: Bool = true, padding: Padding
+    dilation: Int = 1, bias: Bool = true, padding: Padding, elu: Bool = false
   ) throws {
     weight = weights.packed(
       try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast())
@@ -31,9 +34,10 @@ public struct StreamingConvolution: Sendable {
     self.stride = stride
     self.dilation = dilation
     self.padding = padding
+    self.elu = elu
   }
 
-  /// The last columns of the input so far; nil before the first.
+  /// The last columns of the input so far, as they are multiplied; nil before the first.
   public struct State: Sendable {
     var context: Tensor?
   }
@@ -50,17 +54,17 @@ public struct StreamingConvolution: Sendable {
     let context = (kernel - 1) * dilation + 1 - stride
     precondition(x.rows.isMultiple(of: stride), "steps come in multiples of the stride")
     guard x.rows > 0 else { return Tensor.zeros([0, weight.rows]) }
-    var joined = x
+    let before: Tensor
+    if let known = state.context {
+      before = known
+    } else if padding == .replicate, context > 0 {
+      let first = x.gatherRows([Int32](repeating: 0, count: context))
+      before = elu ? first.elu() : first
+    } else {
+      before = .zeros([context, inputs])
+    }
+    let joined = context > 0 || elu ? x.following(before, elu: elu) : x
     if context > 0 {
-      let before: Tensor
-      if let known = state.context {
-        before = known
-      } else if padding == .replicate {
-        before = x.gatherRows([Int32](repeating: 0, count: context))
-      } else {
-        before = .zeros([context, inputs])
-      }
-      joined = concatenateRows([before, x])
       // A copy, so that the long input is not kept alive by its last columns.
       state.context = joined.gatherRows(
         (0..<context).map { Int32(joined.rows - context + $0) })
@@ -78,9 +82,14 @@ public struct StreamingTransposedConvolution: Sendable {
   private let inputs: Int
   private let outputs: Int
   private let stride: Int
+  private let elu: Bool
 
   /// Reads `weight` `[inputs, outputs, 2 * stride]` and `bias` `[outputs]`.
-  public init(_ weights: Weights, inputs: Int, outputs: Int, stride: Int) throws {
+  ///
+  /// - Parameter elu: whether the input passes through ELU first.
+  public init(
+    _ weights: Weights, inputs: Int, outputs: Int, stride: Int, elu: Bool = false
+  ) throws {
     let stored = try weights.tensor("weight", [inputs, outputs, 2 * stride])
     // Row (j, o) of the product's weights: taps for the previous input, then for the current one.
     let taps = stored.withValues { values in
@@ -103,9 +112,10 @@ public struct StreamingTransposedConvolution: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.stride = stride
+    self.elu = elu
   }
 
-  /// The last input column; nil before the first.
+  /// The last input column, as it is multiplied; nil before the first.
   public struct State: Sendable {
     var previous: Tensor?
   }
@@ -120,7 +130,7 @@ public struct StreamingTransposedConvolution: Sendable {
   /// - Returns: `[steps * stride, outputs]`.
   public func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     guard x.rows > 0 else { return Tensor.zeros([0, outputs]) }
-    let joined = concatenateRows([state.previous ?? .zeros([1, inputs]), x])
+    let joined = x.following(state.previous ?? .zeros([1, inputs]), elu: elu)
     state.previous = joined.gatherRows([Int32(joined.rows - 1)])
     let y = joined.convolution(
       weight: weight, bias: bias, kernel: 2, stride: 1, dilation: 1)

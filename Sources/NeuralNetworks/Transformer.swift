@@ -57,6 +57,11 @@ struct TransformerLayer: Sendable {
     scale2 = sizes.hasLayerScale ? try weights["layer_scale_2"].tensor("scale", [d]) : nil
   }
 
+  /// Keys and values alone of the next positions: all that the last layer of a prefix is needed for.
+  func remember(_ x: Tensor, cache: inout KeyValueCache, rotation: RotaryTable) {
+    cache.append(inProjection(norm1(x)), rotation: rotation)
+  }
+
   /// - Parameter attend: self-attention on the fused projection.
   func callAsFunction(_ x: Tensor, attend: (Tensor) -> Tensor) -> Tensor {
     var attended = outProjection(attend(inProjection(norm1(x))))
@@ -101,14 +106,33 @@ public struct Transformer: Sendable {
   /// - Parameter x: `[positions, width]`.
   /// - Returns: `[positions, width]`.
   public func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
-    let rotation = RotaryTable(
-      first: state.length, count: x.rows, headSize: sizes.attention.headSize,
-      maxPeriod: sizes.maxPeriod)
+    let rotation = rotation(first: state.length, count: x.rows)
     var x = x
     for (index, layer) in layers.enumerated() {
       x = layer(x) { state.caches[index].attend($0, rotation: rotation) }
     }
     return x
+  }
+
+  /// The next positions of one sequence, when only what follows them is of interest: the same state,
+  /// without the work whose result nobody reads.
+  ///
+  /// - Parameter x: `[positions, width]`.
+  public func remember(_ x: Tensor, state: inout State) {
+    let rotation = rotation(first: state.length, count: x.rows)
+    var x = x
+    for (index, layer) in layers.enumerated() {
+      if index == layers.count - 1 {
+        layer.remember(x, cache: &state.caches[index], rotation: rotation)
+      } else {
+        x = layer(x) { state.caches[index].attend($0, rotation: rotation) }
+      }
+    }
+  }
+
+  private func rotation(first: Int, count: Int) -> RotaryTable {
+    RotaryTable(
+      first: first, count: count, headSize: sizes.attention.headSize, maxPeriod: sizes.maxPeriod)
   }
 
   /// Whole sequences of equal length at once, recorded for training.
@@ -118,9 +142,7 @@ public struct Transformer: Sendable {
   ///   - positions: the length of each sequence.
   /// - Returns: `[batch * positions, width]`.
   public func sequences(_ x: Tensor, positions: Int) -> Tensor {
-    let rotation = RotaryTable(
-      first: 0, count: positions, headSize: sizes.attention.headSize,
-      maxPeriod: sizes.maxPeriod)
+    let rotation = rotation(first: 0, count: positions)
     return layers.reduce(x) { x, layer in
       layer(x) {
         $0.causalAttention(sizes.attention, positions: positions, rotation: rotation)

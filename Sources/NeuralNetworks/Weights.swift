@@ -57,6 +57,14 @@ public struct Weights: Sendable {
   /// The tensors under an index.
   public subscript(index: Int) -> Weights { self[String(index)] }
 
+  /// The same weights for a layer whose rounding would cost more than its size saves: packed as
+  /// float32 where the others are packed to less.
+  public var inFloat32: Weights {
+    Weights(
+      names: names, packing: packing.map { _ in .float32 }, subject: subject, taken: taken,
+      prefix: prefix, lookUp: lookUp)
+  }
+
   /// Whether there is a tensor of this name here.
   public func contains(_ name: String) -> Bool { names.contains(prefix + name) }
 

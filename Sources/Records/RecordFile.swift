@@ -241,7 +241,7 @@ extension RecordFile {
     guard unknown.isEmpty else { throw Failure.features(unknown, path: path) }
     let trailer = try trailerFrame.withUnsafeBytes { try MetaFrame.trailer(in: $0) }
     guard trailer.recordsPerBlock.count == count - 2,
-      trailer.recordsPerBlock.allSatisfy({ $0 > 0 && $0 <= trailer.tally.records }),
+      trailer.recordsPerBlock.allSatisfy({ (1...FrameKind.block.limit).contains($0) }),
       trailer.recordsPerBlock.reduce(0, { $0.saturatingSum($1) }) == trailer.tally.records
     else { throw FrameProblem(problem: "trailer and seek table do not agree") }
     return Part(offset: start, header: header, trailer: trailer, table: table)

@@ -25,7 +25,8 @@ public struct Salvage: Sendable {
   /// - Parameters:
   ///   - header: called at the start of each segment; with nil where its header was lost.
   ///   - block: called for each good block.
-  /// - Throws: what the closures throw, and failures to read the file at all.
+  /// - Throws: what the closures throw, and failures to read the file at all: also a sound header of
+  ///   a newer version, whose blocks are not ours to judge.
   public init(
     path: String, header: (StreamHeader?) throws -> Void, block: (RecordBlock) throws -> Void
   ) throws {
@@ -34,8 +35,8 @@ public struct Salvage: Sendable {
     var state = State()
     var offset = 0
     while offset < bytes.count {
-      guard let found = Salvage.frame(in: bytes, at: offset) else {
-        let next = Salvage.nextFrame(in: bytes, after: offset)
+      guard let found = try Salvage.frame(in: bytes, at: offset, path) else {
+        let next = try Salvage.nextFrame(in: bytes, after: offset, path)
         lostBytes.append(offset..<next)
         offset = next
         continue
@@ -117,15 +118,20 @@ public struct Salvage: Sendable {
   }
 
   /// The good frame at a place, if there is one.
-  private static func frame(in bytes: UnsafeRawBufferPointer, at offset: Int) -> Found? {
+  private static func frame(
+    in bytes: UnsafeRawBufferPointer, at offset: Int, _ path: String
+  ) throws -> Found? {
     let rest = bytes.piece(offset..<bytes.count)
     var scanner = FrameScanner()
     guard case .complete(let shape)? = try? scanner.scan(rest) else { return nil }
     let frame = rest.piece(0..<shape.length)
     switch shape.kind {
     case .header:
-      guard case .header(let header)? = try? MetaFrame.header(in: frame) else { return nil }
-      return .header(header, length: shape.length)
+      switch try? MetaFrame.header(in: frame) {
+      case .newerVersion(let version)?: throw Failure.formatVersion(version, path: path)
+      case .header(let header)?: return .header(header, length: shape.length)
+      case nil: return nil
+      }
     case .trailer:
       return (try? MetaFrame.trailer(in: frame)).map { .trailer($0, length: shape.length) }
     case .table: return SeekTable(frame: frame).map { .table($0, length: shape.length) }
@@ -138,11 +144,13 @@ public struct Salvage: Sendable {
   }
 
   /// The next place where a good frame begins, or the end.
-  private static func nextFrame(in bytes: UnsafeRawBufferPointer, after offset: Int) -> Int {
+  private static func nextFrame(
+    in bytes: UnsafeRawBufferPointer, after offset: Int, _ path: String
+  ) throws -> Int {
     var place = offset + 1
     while place + 4 <= bytes.count {
       if FrameKind(magic: bytes.littleEndian(UInt32.self, at: place)) != nil,
-        frame(in: bytes, at: place) != nil
+        try frame(in: bytes, at: place, path) != nil
       {
         return place
       }

@@ -34,9 +34,9 @@ public struct Tally: Sendable, Equatable {
 
   /// Adds the tally of other records.
   public static func += (sum: inout Tally, other: Tally) {
-    sum.records += other.records
-    sum.rejected += other.rejected
-    sum.bytes += other.bytes
+    sum.records = sum.records.saturatingSum(other.records)
+    sum.rejected = sum.rejected.saturatingSum(other.rejected)
+    sum.bytes = sum.bytes.saturatingSum(other.bytes)
     sum.digest = sum.digest + other.digest
     sum.ids = sum.ids + other.ids
     sum.samples.merge(other.samples) { $0.saturatingSum($1) }

@@ -53,13 +53,14 @@ public struct KeyValueCache: Sendable {
     first += skip
   }
 
-  /// Extends the cache by the positions of a fused projection and attends from them.
+  /// Extends the cache by the positions of a fused projection.
   ///
   /// - Parameters:
   ///   - fused: `[positions, queries | keys | values]`, before rotation.
   ///   - rotation: the turns of these positions, which start at ``length``.
-  /// - Returns: `[positions, queryWidth]`.
-  public mutating func attend(_ fused: Tensor, rotation: RotaryTable) -> Tensor {
+  /// - Returns: the projection after rotation.
+  @discardableResult
+  public mutating func append(_ fused: Tensor, rotation: RotaryTable) -> Tensor {
     let count = fused.rows
     let (queryWidth, keyWidth) = (shape.queryWidth, shape.keyWidth)
     let turned = fused.copied()
@@ -76,6 +77,17 @@ public struct KeyValueCache: Sendable {
       }
     }
     length += count
+    return turned
+  }
+
+  /// Extends the cache by the positions of a fused projection and attends from them.
+  ///
+  /// - Parameters: as for ``append(_:rotation:)``.
+  /// - Returns: `[positions, queryWidth]`.
+  public mutating func attend(_ fused: Tensor, rotation: RotaryTable) -> Tensor {
+    let turned = append(fused, rotation: rotation)
+    let (count, queryWidth) = (fused.rows, shape.queryWidth)
+    let start = length - first - count
     let held = rows
     let layout = shape
     // Enough queries a task that starting it is cheap beside it.
@@ -90,7 +102,7 @@ public struct KeyValueCache: Sendable {
         let queries = min(block, count - query)
         let offset = start + query
         let keys = held.pointer + layout.keyValueHead(head) * layout.headSize
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: offset + queries) { scores in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: offset + queries + 8) { scores in
           ck_attention(
             turned.pointer + query * layout.fusedWidth + head * layout.headSize, layout.fusedWidth,
             keys, keys + layout.keyWidth, 2 * layout.keyWidth,

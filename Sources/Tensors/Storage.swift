@@ -1,3 +1,4 @@
+import Base
 import CKernels
 import Glibc
 
@@ -8,21 +9,9 @@ final class Storage: @unchecked Sendable {
   let count: Int
   private let owner: AnyObject?
 
-  /// Blocks above this size go back to the system when freed; smaller ones are kept for reuse,
-  /// because fresh pages cost more than the arithmetic on them.
-  private static let allocatorIsTuned: Bool = {
-    ck_tune_allocator()
-    return true
-  }()
-
   /// Uninitialised memory.
   init(count: Int) {
-    precondition(Self.allocatorIsTuned)
-    var memory: UnsafeMutableRawPointer?
-    let status = posix_memalign(&memory, 64, max(1, count) * MemoryLayout<Float>.stride)
-    guard status == 0, let memory else {
-      preconditionFailure("out of memory: \(count) floats")
-    }
+    let memory = MemoryBlocks.take(bytes: max(1, count) * MemoryLayout<Float>.stride)
     floats = memory.bindMemory(to: Float.self, capacity: max(1, count))
     self.count = count
     owner = nil
@@ -36,7 +25,9 @@ final class Storage: @unchecked Sendable {
   }
 
   deinit {
-    if owner == nil { free(floats) }
+    if owner == nil {
+      MemoryBlocks.giveBack(floats, bytes: max(1, count) * MemoryLayout<Float>.stride)
+    }
   }
 
   /// Whether the memory may be written when nobody else uses it.
@@ -50,5 +41,69 @@ final class Storage: @unchecked Sendable {
     let end = Int(bitPattern: floats + range.upperBound) / page * page
     guard end > start, let base = UnsafeMutableRawPointer(bitPattern: start) else { return }
     madvise(base, end - start, MADV_DONTNEED)
+  }
+}
+
+/// What becomes of the memory of tensors that are no longer used.
+public enum TensorMemory {
+  /// Bytes kept for reuse at most, rather than given back to the system. Training, whose steps are
+  /// all alike, keeps what it can.
+  public static var kept: Int {
+    get { MemoryBlocks.limit.withLock { $0 } }
+    set { MemoryBlocks.limit.withLock { $0 = newValue } }
+  }
+}
+
+/// Memory from the system. Large blocks are kept for reuse, up to a limit: fresh pages cost more
+/// than the arithmetic on them (a fifth of a training step, measured).
+private enum MemoryBlocks {
+  private struct Kept: Sendable {
+    /// Addresses by size.
+    var blocks: [Int: [UInt]] = [:]
+    var bytes = 0
+  }
+  private static let kept = Locked(Kept())
+  static let limit = Locked(64 << 20)
+  /// Blocks from here on are kept, and lie on large pages where the system has them.
+  private static let large = 2 << 20
+
+  /// Large blocks come in sizes that others can use again: steps of an eighth, whole large pages.
+  private static func size(_ bytes: Int) -> Int {
+    guard bytes >= large else { return bytes }
+    let step = max(large, 1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount - 3))
+    return (bytes + step - 1) / step * step
+  }
+
+  static func take(bytes: Int) -> UnsafeMutableRawPointer {
+    let size = size(bytes)
+    let isLarge = size >= large
+    if isLarge {
+      let known = kept.withLock { kept -> UInt? in
+        guard let block = kept.blocks[size]?.popLast() else { return nil }
+        kept.bytes -= size
+        return block
+      }
+      if let known, let block = UnsafeMutableRawPointer(bitPattern: known) { return block }
+    }
+    var memory: UnsafeMutableRawPointer?
+    let status = posix_memalign(&memory, isLarge ? large : 64, size)
+    guard status == 0, let memory else { preconditionFailure("out of memory: \(size) bytes") }
+    if isLarge { madvise(memory, size, MADV_HUGEPAGE) }
+    return memory
+  }
+
+  static func giveBack(_ memory: UnsafeMutableRawPointer, bytes: Int) {
+    let size = size(bytes)
+    let address = UInt(bitPattern: memory)
+    let limit = size >= large ? TensorMemory.kept : 0
+    let isKept =
+      size >= large
+      && kept.withLock { kept in
+        guard kept.bytes + size <= limit else { return false }
+        kept.blocks[size, default: []].append(address)
+        kept.bytes += size
+        return true
+      }
+    if !isKept { free(memory) }
   }
 }

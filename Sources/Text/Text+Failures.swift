@@ -11,6 +11,12 @@ extension Failure {
     Failure(.badInput, problem: "no text to speak", remedy: "give at least one character")
   }
 
+  static func pauseMark(_ mark: String) -> Failure {
+    Failure(
+      .badInput, problem: "'\(mark)' is no pause",
+      remedy: "write [pause 0.5s] or [pause 500ms], \(Int(PauseMarks.longestPause)) s at most")
+  }
+
   static func notATokenizer() -> Failure {
     Failure(
       .configuration, problem: "not a tokenizer",

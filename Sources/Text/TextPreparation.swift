@@ -123,7 +123,7 @@ private func capitalized(_ text: String) -> String {
   return first.properties.uppercaseMapping + text.unicodeScalars.dropFirst().text
 }
 
-private func isSentenceMark(_ scalar: Unicode.Scalar) -> Bool {
+func isSentenceMark(_ scalar: Unicode.Scalar) -> Bool {
   scalar == "." || scalar == "!" || scalar == "?" || scalar == "\u{2026}"
 }
 
@@ -131,7 +131,7 @@ private func isWeakMark(_ scalar: Unicode.Scalar) -> Bool {
   [",", ";", ":", "-", "\u{2013}", "\u{2014}"].contains(scalar)
 }
 
-private func isCloser(_ scalar: Unicode.Scalar) -> Bool {
+func isCloser(_ scalar: Unicode.Scalar) -> Bool {
   ["\"", "'", "\u{201D}", "\u{2019}", ")", "]", "\u{BB}"].contains(scalar)
 }
 

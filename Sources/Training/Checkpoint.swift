@@ -115,7 +115,7 @@ public struct Checkpoints: Sendable {
     guard let data = FileManager.default.contents(atPath: description) else {
       throw Failure.systemCall("read", description, code: errno)
     }
-    guard let json = try? JSON.parse([UInt8](data)),
+    guard step >= 0, let json = try? JSON.parse([UInt8](data)),
       json["format"]?.string == "ttstools checkpoint", json["step"]?.integer == step,
       let digest = json["sha256"]?.string, let steps = json["optimizer_steps"]?.object
     else { throw Failure.damagedCheckpoint(description, "it does not describe a checkpoint") }
@@ -139,7 +139,7 @@ public struct Checkpoints: Sendable {
           }))
     }
     let counts = try state.parameters.names.map { name in
-      guard let count = steps[name]?.integer else {
+      guard let count = steps[name]?.integer, (0...step).contains(count) else {
         throw Failure.damagedCheckpoint(description, "it belongs to another model")
       }
       return count

@@ -47,6 +47,7 @@ struct TrainingLoop {
   ///
   /// - Parameter save: writes a checkpoint and the model.
   mutating func run(save: (TrainingState) throws -> Void) throws -> TrainingSummary {
+    TensorMemory.kept = .max
     var saved = state.step
     let clock = StepClock(last: options.steps)
     while true {

@@ -12,6 +12,8 @@ struct CodecWorker: RecordWorker {
   let codec: any AudioCodec
   let decodes: Bool
   let keeps: Bool
+  /// Whether latents are stored as 16-bit floats.
+  let halves: Bool
   let run: ToolRun
 
   /// What one recording needs from part to part.
@@ -61,14 +63,22 @@ struct CodecWorker: RecordWorker {
       latents = concatenateRows([latents, encoder.finish()])
     }
     state.encoder = encoder
+    let values = latents.values
+    let limit = halves ? Float(Float16.greatestFiniteMagnitude) : .greatestFiniteMagnitude
+    guard values.allSatisfy({ abs($0) <= limit }) else {
+      throw Failure(
+        .badInput, problem: "the audio is too loud to encode: latents overflow",
+        remedy: "scale the recording to between -1 and 1")
+    }
     var result = record
     if !keeps {
       result.arrays["audio"] = nil
       result.metadata["audio_codec"] = nil
       result.metadata["sample_rate"] = nil
     }
-    result.arrays["latents"] = ArrayData(
-      latents.values, shape: [latents.rows, codec.latentWidth])
+    let shape = [latents.rows, codec.latentWidth]
+    result.arrays["latents"] =
+      halves ? .halves(values, shape: shape) : ArrayData(values, shape: shape)
     result.frameRate = codec.frameRate
     return result
   }

@@ -1,8 +1,9 @@
-import ArgumentParser
+public import ArgumentParser
 import Base
 import Filters
 import ModelInterface
 import ModelRegistry
+public import Tensors
 
 /// `tts-mimi-encode`: audio to latents of a model's codec, and back.
 @main
@@ -33,25 +34,46 @@ struct MimiEncode: RecordFilter {
   @Flag(help: "Keep the audio beside the latents, or the latents beside the audio.")
   var keep = false
 
+  @Option(
+    help: ArgumentHelp(
+      "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
+  var precision: WeightFormat = .float32
+
+  /// How latents are stored.
+  enum Storage: String, ExpressibleByArgument, CaseIterable {
+    case f32, f16
+  }
+
+  @Option(
+    help: ArgumentHelp(
+      "Store latents as f32, or as f16 in half the space, rounded.", valueName: "type"))
+  var latents: Storage = .f32
+
   @OptionGroup var stream: StreamOptions
 
   func stage() throws -> StageParameters {
     let model = try ModelRegistry.open(model)
     return StageParameters(
-      ["decode": "\(decode)", "keep": "\(keep)"],
+      [
+        "decode": "\(decode)", "keep": "\(keep)", "precision": precision.rawValue,
+        "latents": latents.rawValue,
+      ],
       models: [
         "codec": try (decode ? model.decoderDigest() : model.encoderDigest()).description
       ])
   }
 
   func makeWorker(_ run: ToolRun) throws -> CodecWorker {
-    let codec = try ModelRegistry.open(model).codec()
+    let codec = try ModelRegistry.open(model).codec(precision: precision)
     guard !decode || codec.decodesItsLatents else {
       throw Failure(
         .configuration, subject: model,
         problem: "its codec encodes to latents that it cannot decode",
         remedy: "decode with a model whose inner_dim is its latent size")
     }
-    return CodecWorker(codec: codec, decodes: decode, keeps: keep, run: run)
+    return CodecWorker(
+      codec: codec, decodes: decode, keeps: keep, halves: latents == .f16, run: run)
   }
 }
+
+extension WeightFormat: ExpressibleByArgument {}

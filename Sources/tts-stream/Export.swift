@@ -24,7 +24,8 @@ struct Export: Tool {
   @Option(help: ArgumentHelp("files or webdataset.", valueName: "format")) var format: Format
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("The folder, or the tar file, to write.", valueName: "path"),
+    help: ArgumentHelp(
+      "The folder, or the tar file, to write; - is standard output for tar.", valueName: "path"),
     completion: .file())
   var output: String
   @OptionGroup var operands: Operands
@@ -81,8 +82,8 @@ struct Export: Tool {
   }
 
   private func exportTar(_ run: ToolRun) throws {
-    let file = try AtomicFile(path: output)
-    var tar = TarWriter(file: file)
+    let file = try ByteOutput(path: output, isBinary: true)
+    var tar = TarWriter(file)
     try eachGood(run) { record, path in
       let key = Export.key(of: record)
       var texts = record.metadata
@@ -102,7 +103,7 @@ struct Export: Tool {
       }
     }
     try tar.finish()
-    try file.commit()
+    try file.finish()
   }
 
   /// What WebDataset takes for the name of a sample: no dot in its last component.

@@ -1,11 +1,12 @@
 import Base
+import Filters
 import Safetensors
 
 /// A tar file (POSIX, pax headers for long names), the same bytes for the same members.
 struct TarWriter {
-  private let file: AtomicFile
+  private let output: ByteOutput
 
-  init(file: AtomicFile) { self.file = file }
+  init(_ output: ByteOutput) { self.output = output }
 
   /// Adds a member.
   mutating func add(_ name: String, _ content: [UInt8]) throws {
@@ -22,7 +23,7 @@ struct TarWriter {
   }
 
   /// Ends the file.
-  func finish() throws { try file.write([UInt8](repeating: 0, count: 1024)) }
+  func finish() throws { try output.write([UInt8](repeating: 0, count: 1024)) }
 
   private func member(_ name: String, _ content: [UInt8], kind: String) throws {
     var header = [UInt8](repeating: 0, count: 512)
@@ -44,10 +45,10 @@ struct TarWriter {
     put("ustar\u{0}00", at: 257)
     let sum = header.reduce(0) { $0 + Int($1) }
     put(octal(sum, 6) + "\u{0} ", at: 148)
-    try file.write(header)
-    try file.write(content)
+    try output.write(header)
+    try output.write(content)
     let rest = content.count % 512
-    if rest > 0 { try file.write([UInt8](repeating: 0, count: 512 - rest)) }
+    if rest > 0 { try output.write([UInt8](repeating: 0, count: 512 - rest)) }
   }
 }
 

@@ -1,10 +1,9 @@
-import Audio
-import AudioRecords
 import Base
 import Filters
 import ModelInterface
 import ModelRegistry
 import Records
+import Tensors
 
 extension Synth {
   func stage() throws -> StageParameters {
@@ -19,33 +18,38 @@ extension Synth {
     }
     return StageParameters(
       [
-        "temperature": value(temperature), "decode-steps": "\(decodeSteps)",
-        "noise-clamp": value(noiseClamp), "seed": "\(seed.seed)",
-        "eos-threshold": value(eosThreshold), "frames-after-eos": value(framesAfterEos),
-        "max-frames": value(maxFrames), "max-tokens": "\(maxTokens)",
+        "temperature": value(speech.temperature), "decode-steps": "\(speech.decodeSteps)",
+        "noise-clamp": value(speech.noiseClamp), "seed": "\(seed.seed)",
+        "eos-threshold": value(speech.eosThreshold),
+        "frames-after-eos": value(speech.framesAfterEos), "max-frames": value(speech.maxFrames),
+        "max-tokens": "\(speech.maxTokens)", "precision": speech.precision.rawValue,
+        "loudness": loudness.map { "\($0)" } ?? "keep",
       ], models: models)
   }
 
   func execute(_ run: ToolRun) throws {
     if stageID.isAsked { return try printStageID(Self.tool, stage()) }
+    if let exportVoice { return try export(to: exportVoice, run) }
     // The output comes first, so that whoever reads it is told of everything that fails after it.
     let sink = try makeSink(run)
-    var records: RecordInput?
+    var utterances: Utterances?
     do {
-      if text == nil { records = try RecordInput(input, acceptsText: true) }
-      ThreadBudget.limit = run.options.threads
+      if text == nil { utterances = try Utterances(input, inputFormat) }
       let model = try ModelRegistry.open(model)
-      let voicePath = try voice.map { try model.voicePath($0) }
-      let synthesizer = try model.synthesizer()
-      let voice = try loadVoice(voicePath, synthesizer)
-      sink.begin(rate: synthesizer.sampleRate)
+      let speaker = try Speaker(self, model: model, sink: sink, run)
+      try sink.begin(rate: speaker.sampleRate)
       var rejected = RejectCount(limit: rejects.maxRejected)
-      func say(_ record: Record, header: StreamHeader) throws {
+      func say(_ utterance: Utterance, header: StreamHeader) throws {
         try sink.follow(header)
-        guard !record.isRejected else { return try sink.pass(record) }
+        let record = utterance.record
+        guard !record.isRejected else {
+          try sink.pass(record)
+          while let part = try utterances?.nextPart() { try sink.pass(part) }
+          return
+        }
         rejected.addID()
         do {
-          try speak(record, with: synthesizer, voice, to: sink, run)
+          try speaker.say(utterance) { try utterances?.nextText() }
         } catch var failure as Failure where failure.kind == .badInput {
           failure.record = failure.record ?? record.id
           guard rejects.onError == .reject else { throw failure }
@@ -58,80 +62,40 @@ extension Synth {
       if let text {
         var record = Record(id: "text")
         record.text = text
-        try say(record, header: StreamHeader())
-      } else if let records {
-        while let record = try records.next() {
+        try say(Utterance(record: record), header: StreamHeader())
+      } else if let utterances {
+        while let utterance = try utterances.next() {
           try run.checkInterrupted()
-          // The text of a long recording stands on its first part; the other parts say nothing.
-          guard record.part ?? 0 == 0 else { continue }
-          try say(record, header: records.header)
+          try say(utterance, header: utterances.input.header)
         }
-        sink.add(from: records.digest)
+        sink.add(from: utterances.input.digest)
       }
       try sink.finish()
     } catch {
-      sink.abort(error, reading: records)
+      sink.abort(error, reading: utterances?.input)
       throw error
     }
   }
 
   private func makeSink(_ run: ToolRun) throws -> any SpeechSink {
-    switch format {
-    case .ttsr:
-      return RecordSink(
-        output: try RecordOutput(output, run), stage: try stage(), tool: Self.tool, run: run)
-    case .wav: return try SampleSink(path: output.output, encoding: .wav)
-    case .s16le: return try SampleSink(path: output.output, encoding: .int16)
-    case .f32le: return try SampleSink(path: output.output, encoding: .float32)
-    }
+    let sink: any SpeechSink =
+      switch format {
+      case _ where play: try PlayerSink()
+      case .ttsr:
+        RecordSink(
+          output: try RecordOutput(output, run), stage: try stage(), tool: Self.tool, run: run)
+      case .wav: try SampleSink(path: output.output, encoding: .wav)
+      case .s16le: try SampleSink(path: output.output, encoding: .int16)
+      case .f32le: try SampleSink(path: output.output, encoding: .float32)
+      }
+    return loudness.map { LoudnessSink(sink, target: $0) } ?? sink
   }
 
-  private func loadVoice(_ voice: String?, _ synthesizer: any Synthesizer) throws -> any Voice {
-    guard let voice else { return try synthesizer.defaultVoice() }
-    if voice.hasSuffix(".safetensors") { return try synthesizer.voice(file: voice) }
-    let file = try AudioFile(path: voice)
-    var samples = mono(try file.readAll())
-    if file.rate != synthesizer.sampleRate {
-      var resampler = try ReferenceResampler(from: file.rate, to: synthesizer.sampleRate)
-      samples = resampler.process(samples) + resampler.finish()
-    }
-    do { return try synthesizer.voice(of: samples) } catch let failure as Failure {
-      throw failure.about(voice)
-    }
+  private func export(to path: String, _ run: ToolRun) throws {
+    let model = try ModelRegistry.open(model)
+    let synthesizer = try model.synthesizer(precision: speech.precision)
+    let voice = try Voices(model: model, synthesizer: synthesizer).voice(voice ?? "")
+    try voice.write(to: path)
+    run.say("\(voice.positions) positions: \(path)")
   }
-
-  private func speak(
-    _ record: Record, with synthesizer: any Synthesizer, _ voice: any Voice,
-    to sink: any SpeechSink, _ run: ToolRun
-  ) throws {
-    guard let text = record.text, !text.isEmpty else {
-      throw Failure(
-        .badInput, record: record.id, problem: "no text",
-        remedy: "import the recording with its transcript")
-    }
-    try sink.open(record)
-    var samples = 0
-    let start = run.seconds
-    let summary = try synthesizer.speak(text, voice: voice, options: options, name: record.id) {
-      try run.checkInterrupted()
-      samples += $0.count
-      try sink.write($0)
-      let seconds = Double(samples) / Double(synthesizer.sampleRate)
-      run.progress("\(record.id): \(tenths(seconds)) s of speech")
-    }
-    try sink.close()
-    run.count("utterances")
-    run.count("frames", summary.frames)
-    let seconds = Double(samples) / Double(synthesizer.sampleRate)
-    run.detail(
-      "\(record.id): \(tenths(seconds)) s of speech, "
-        + "\(tenths(seconds / max(1e-9, run.seconds - start))) times real time")
-    if summary.endlessPieces > 0, eosThreshold ?? 0 < 1e6, maxFrames == nil {
-      run.warn(
-        "record '\(record.id)': speech did not end by itself in \(summary.endlessPieces) of "
-          + "\(summary.pieces) pieces; lower --eos-threshold or check the text")
-    }
-  }
-
-  private func tenths(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
 }

@@ -6,21 +6,26 @@ import ModelRegistry
 import Records
 
 /// `tts-synth`: text to speech.
-@main
 struct Synth: Tool {
   static let tool = ToolDescription(
     name: "tts-synth", abstract: "Say text: lines of text or records to speech.",
     examples: [
-      "echo 'Hello there.' | tts-synth --model MODEL --voice me.wav > hello.wav",
       "echo 'Hello there.' | tts-synth --model english --voice alba > hello.wav",
-      "tts-synth --model MODEL --text 'Hello there.' -o hello.wav",
-      "tts-synth --model MODEL --format s16le < book.txt | aplay -f S16_LE -r 24000",
+      "echo 'Hello there.' | tts-synth --model MODEL --voice me.wav > hello.wav",
+      "tts-synth --model MODEL --text 'One. [pause 0.5s] Two.' -o two.wav",
+      "tts-synth --model MODEL --input-format paragraphs --play < book.txt",
+      "tts-synth --model MODEL --input-format tsv --loudness -23 lines.tsv -o all.wav",
       "tts-synth --model MODEL --format ttsr in.ttsr | tts-stream view --audio spoken/",
+      "tts-synth --model MODEL --voice me.wav --export-voice me.safetensors",
     ],
     discussion: """
       Each line of the input is one utterance; records are said one by one, in order. Audio leaves \
-      as it is made. At temperature 0 the speech is the same every time; else it depends on the seed \
-      and on the line or the record's id, not on what stands before it.
+      as it is made, while text is still being read. At temperature 0 the speech is the same every \
+      time; else it depends on the seed and on the line or the record's id, not on what stands \
+      before it.
+
+      [pause 0.5s] or [pause 500ms] in a text is silence of that length. Records, and lines of tsv \
+      and jsonl input, may name a voice and a seed of their own.
       """)
 
   /// How the speech is written.
@@ -30,44 +35,52 @@ struct Synth: Tool {
 
   @Option(
     help: ArgumentHelp(
-      "The model: a directory, a YAML file, or an official name (english).", valueName: "model"))
+      "The model: a directory, a YAML file, or an official name (english).", valueName: "model"),
+    completion: .file())
   var model: String
   @Option(
     help: ArgumentHelp(
-      "The voice: a recording, a voice file (.safetensors), or a voice of the model by its name. "
-        + "Without it the voice is random.", valueName: "voice"))
+      """
+      The voice: a recording, a voice file (.safetensors), or a voice of the model by its name. \
+      Without it the voice is random.
+      """, valueName: "voice"), completion: .file())
   var voice: String?
   @Option(help: ArgumentHelp("Say this instead of reading input.", valueName: "text"))
   var text: String?
   @Option(
     help: ArgumentHelp(
-      "Variance of the noise; 0 is deterministic. Default: the model's.", valueName: "x"))
-  var temperature: Float?
-  @Option(help: ArgumentHelp("Steps of the flow decoder.", valueName: "n"))
-  var decodeSteps = 1
-  @Option(
-    help: ArgumentHelp("Bound the noise to this magnitude. Default: unbounded.", valueName: "x"))
-  var noiseClamp: Float?
+      """
+      What the input is: text (a line an utterance), paragraphs (apart by blank lines), tsv, jsonl, \
+      ttsr, or auto: ttsr or text, by the first bytes.
+      """, valueName: "name"))
+  var inputFormat: InputFormat = .auto
+  @OptionGroup var speech: SpeechOptions
   @OptionGroup var seed: SeedOption
   @Option(
+    // Every LUFS value begins with a minus sign.
+    parsing: .unconditional,
     help: ArgumentHelp(
-      "Logit above which speech is taken to end. Default: the model's.", valueName: "x"))
-  var eosThreshold: Float?
-  @Option(
-    help: ArgumentHelp("Frames after the end of speech. Default: the model's rule.", valueName: "n")
-  )
-  var framesAfterEos: Int?
-  @Option(
-    help: ArgumentHelp(
-      "Frames at most for a piece of text. Default: by its length.", valueName: "n"))
-  var maxFrames: Int?
-  @Option(help: ArgumentHelp("Tokens at most in a piece of text.", valueName: "n"))
-  var maxTokens = 50
+      """
+      Bring each utterance to this integrated loudness (ITU-R BS.1770), less where its peak would \
+      pass full scale. Audio then leaves an utterance at a time.
+      """, valueName: "lufs"))
+  var loudness: Double?
   @Option(
     help: ArgumentHelp(
       "wav (16 bits), s16le or f32le (samples alone), or ttsr (records with audio).",
       valueName: "name"))
   var format: Format = .wav
+  @Flag(
+    help: """
+      Play the speech instead of writing it, with the first of pw-play, paplay, aplay, ffplay and \
+      play that is installed.
+      """)
+  var play = false
+  @Option(
+    help: ArgumentHelp(
+      "Write the voice to this file, for a faster start the next time, and end; reads no input.",
+      valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  var exportVoice: String?
   @OptionGroup var input: InputOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup var rejects: RejectOptions
@@ -75,29 +88,23 @@ struct Synth: Tool {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard decodeSteps >= 1, decodeSteps <= 1000 else {
-      throw ValidationError("--decode-steps must be between 1 and 1000.")
-    }
-    guard maxTokens >= 1 else { throw ValidationError("--max-tokens must be at least 1.") }
-    if let maxFrames, maxFrames < 1 { throw ValidationError("--max-frames must be at least 1.") }
-    if let framesAfterEos, framesAfterEos < 0 {
-      throw ValidationError("--frames-after-eos must not be negative.")
-    }
-    if let temperature, !(temperature >= 0 && temperature.isFinite) {
-      throw ValidationError("--temperature must be 0 or more.")
-    }
-    if let noiseClamp, !(noiseClamp > 0) {
-      throw ValidationError("--noise-clamp must be above 0.")
+    if let text, text.allSatisfy(\.isWhitespace) {
+      throw ValidationError("--text holds nothing to say.")
     }
     if text != nil, !input.operands.isEmpty {
       throw ValidationError("Give either --text or input files.")
     }
-  }
-
-  var options: GenerationOptions {
-    GenerationOptions(
-      temperature: temperature, decodeSteps: decodeSteps, noiseClamp: noiseClamp,
-      endOfSpeechThreshold: eosThreshold, framesAfterEnd: framesAfterEos, maxFrames: maxFrames,
-      maxTokens: maxTokens, seed: seed.seed)
+    if let loudness, !(-70...0).contains(loudness) {
+      throw ValidationError("--loudness must be between -70 and 0 LUFS.")
+    }
+    if play, output.output != nil || format != .wav {
+      throw ValidationError("--play writes nothing: give it without -o and --format.")
+    }
+    if exportVoice != nil {
+      guard voice != nil else { throw ValidationError("--export-voice needs --voice.") }
+      guard text == nil, !play, input.operands.isEmpty, output.output == nil else {
+        throw ValidationError("--export-voice says nothing: give it without text, -o and --play.")
+      }
+    }
   }
 }

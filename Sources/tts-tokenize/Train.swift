@@ -43,7 +43,7 @@ struct Train: Tool {
   func execute(_ run: ToolRun) throws {
     // Opened first, so that an output that cannot be written shows at once.
     let file = try ByteOutput(path: output, isBinary: true)
-    let records = try RecordInput(input, acceptsText: true)
+    let records = try RecordInput(input, form: .recordsOrLines)
     let trained = try trainTokenizer(
       TokenizerTraining(
         vocabularySize: vocabSize, type: type == .bpe ? .bpe : .unigram,

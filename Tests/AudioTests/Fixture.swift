@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Arrays of float32 out of a fixture file, without the project's own reader.
@@ -6,14 +7,8 @@ struct Fixture {
   private let header: [String: Any]
   private let data: Data
 
-  init(_ path: String) throws {
-    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fixtures")
-    // `TTS_FIXTURES` names what stands for Tests/Fixtures, or what the parity script wrote.
-    let root =
-      ProcessInfo.processInfo.environment["TTS_FIXTURES"] ?? folder.standardizedFileURL.path
-    let nested = root + "/PocketTTS/" + path
-    let found = FileManager.default.fileExists(atPath: nested) ? nested : root + "/" + path
-    let file = try Data(contentsOf: URL(filePath: found))
+  init(_ name: String) throws {
+    let file = try Data(contentsOf: URL(filePath: fixture(name)))
     let length = file.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
     header = try #require(
       try JSONSerialization.jsonObject(with: file[8..<8 + length]) as? [String: Any])

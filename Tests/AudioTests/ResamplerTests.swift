@@ -9,7 +9,7 @@ struct ResamplerTests {
 
   @Test(arguments: [8000, 16000, 22050, 44100, 48000])
   func referenceEqualsTheOfficialPackage(rate: Int) throws {
-    let fixture = try Fixture("audio/cases.safetensors")
+    let fixture = try Fixture("PocketTTS/audio/cases.safetensors")
     var resampler = try ReferenceResampler(from: rate, to: 24000)
     let output = try resampler.all(try fixture.floats("resample.\(rate).input"))
     let expected = try fixture.floats("resample.\(rate).output")
@@ -107,7 +107,7 @@ struct ResamplerTests {
   }
 
   @Test func pauseEqualsTheOfficialPackage() throws {
-    let fixture = try Fixture("audio/cases.safetensors")
+    let fixture = try Fixture("PocketTTS/audio/cases.safetensors")
     for name in fixture.names where name.hasPrefix("pause.") && name.hasSuffix(".input") {
       let output = endOnPause(try fixture.floats(name))
       let expected = try fixture.floats(name.replacingOccurrences(of: ".input", with: ".output"))

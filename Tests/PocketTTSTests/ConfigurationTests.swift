@@ -49,6 +49,28 @@ import Testing
     }
   }
 
+  @Test func damagedConfigurationsAreRefused() throws {
+    let seeds = try inferenceKinds.map { Array(try yaml($0).utf8) }
+    try fuzz("yaml", seeds, rounds: 300, refusals: [.configuration]) {
+      _ = try Configuration(yaml: String(decoding: $0, as: UTF8.self), file: "config.yaml").codec
+    }
+  }
+
+  @Test func damagedVoicesAreRefused() throws {
+    let model = try PocketTTSModel(path: fixture("PocketTTS/lsd"))
+    let good = try readFile(fixture("PocketTTS/lsd/voice.safetensors"))
+    let folder = try ScratchFolder()
+    // The header, which comes first, is what can lie.
+    let header = Int(good[0]) | Int(good[1]) << 8
+    try fuzz(
+      "voice", [good, Array(good.prefix(8 + header))], rounds: 300,
+      refusals: [.badInput, .configuration, .noInput]
+    ) {
+      _ = try VoiceState(
+        path: folder.write($0, to: "voice.safetensors"), backbone: model.configuration.backbone)
+    }
+  }
+
   @Test func aTokenizerOfAnotherSizeIsRefused() throws {
     let folder = try ScratchFolder()
     _ = try folder.write(
@@ -74,7 +96,7 @@ import Testing
         tokenizer: fixture("PocketTTS/lsd/tokenizer.json"), seed: 1,
         directory: folder.file("model")))
     let model = try PocketTTSModel(path: folder.file("model"))
-    var encoder = try model.codec().makeEncoder()
+    var encoder = try model.codec(precision: .float32).makeEncoder()
     let sound = speechLike(seconds: 8, rate: 24000)
     let latents = concatenateRows([encoder.encode(sound), encoder.finish()])
     let (values, width) = (latents.values, latents.columns)

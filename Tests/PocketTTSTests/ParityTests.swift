@@ -93,7 +93,7 @@ import Text
     ])
     // All at once, and one step after the other.
     var state = flowLM.transformer.initialState()
-    _ = flowLM.transformer(input, state: &state)
+    flowLM.transformer.remember(input, state: &state)
     var stepped = state
     let whole = flowLM.hidden(
       flowLM.transformer(flowLM.embed(latents: latents), state: &state))

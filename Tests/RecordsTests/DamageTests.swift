@@ -1,5 +1,6 @@
 import Base
 import Records
+import TestSupport
 import Testing
 
 @Suite struct DamageTests {
@@ -30,6 +31,26 @@ import Testing
       do {
         let read = try Streams.read(damaged)
         #expect(read.records == records && read.trailers == [trailer], "bit \(bit)")
+        harmless += 1
+      } catch let failure as Failure {
+        #expect(failure.kind == .badInput, "bit \(bit): \(failure)")
+      }
+    }
+    #expect(harmless < 40)
+  }
+
+  /// The same where a file is read in any order, from its end.
+  @Test func aFlippedBitIsRefusedOrChangesNothingInAFile() throws {
+    let (bytes, records, trailer) = try shard()
+    let folder = try ScratchFolder()
+    var harmless = 0
+    for bit in 0..<bytes.count * 8 {
+      var damaged = bytes
+      damaged[bit / 8] ^= 1 << UInt8(bit % 8)
+      do {
+        let file = try RecordFile(path: folder.write(damaged, to: "a.ttsr"))
+        let read = try (0..<file.blockCount).flatMap { try file.readBlock($0) }
+        #expect(read == records && file.trailers == [trailer], "bit \(bit)")
         harmless += 1
       } catch let failure as Failure {
         #expect(failure.kind == .badInput, "bit \(bit): \(failure)")

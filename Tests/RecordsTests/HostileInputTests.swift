@@ -1,5 +1,6 @@
 import Base
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import Records
@@ -121,6 +122,42 @@ import Testing
     record.arrays["x"] = try .init(
       type: .u8, shape: [64 << 20], bytes: [UInt8](repeating: 0, count: 64 << 20))
     #expect { try record.encoded() } throws: { ($0 as? Failure)?.kind == .badInput }
+  }
+
+  /// Counts that no block can hold, and sums of them, are no numbers to calculate with.
+  @Test func claimedCountsAreNotBelieved() throws {
+    let folder = try ScratchFolder()
+    let bytes = try Streams.write([Record(id: "a")], to: folder.file("a"))
+    let table = SeekTable.size(frames: 3)
+    for claim in [Int.max, Int.max / 2, 1 << 60] {
+      var trailer = try Streams.read(bytes).trailers[0]
+      let old = MetaFrame.frame(trailer).count
+      trailer.tally.records = claim
+      trailer.tally.bytes = claim
+      trailer.recordsPerBlock = [claim]
+      let new = MetaFrame.frame(trailer)
+      var entries = SeekTable()
+      let start = bytes.count - table
+      let former = try #require(
+        bytes[start...].withUnsafeBytes { SeekTable(frame: $0.piece(0..<$0.count)) })
+      entries.entries = former.entries
+      entries.entries[2].compressed = UInt32(new.count)
+      let lying = Array(bytes[..<(start - old)]) + new + entries.frame
+      #expect {
+        try RecordFile(path: folder.write(lying + lying + lying, to: "b"))
+      } throws: { ($0 as? Failure)?.kind == .badInput }
+      #expect(failure(lying + lying)?.kind == .badInput)
+      #expect((trailer.tally + trailer.tally + trailer.tally).records >= claim)
+    }
+  }
+
+  @Test func aNewerFileIsNotRecovered() throws {
+    let folder = try ScratchFolder()
+    let bytes = try Streams.write([Record(id: "a")], to: folder.file("a"), header: StreamHeader())
+    let newer = Self.header(version: 2) + bytes.dropFirst(Self.header().count)
+    #expect {
+      try Salvage(path: folder.write(newer, to: "b"), header: { _ in }, block: { _ in })
+    } throws: { ($0 as? Failure)?.kind == .unsupportedFormat }
   }
 
   @Test func trailersAndTablesAreCompared() throws {

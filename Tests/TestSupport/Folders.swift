@@ -51,12 +51,15 @@ public final class ScratchFolder: Sendable {
 public let packageFolder = URL(fileURLWithPath: #filePath)
   .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
-/// The folder of recorded fixtures: `Tests/Fixtures`, or what `TTS_FIXTURES` names.
-public let fixturesFolder =
-  ProcessInfo.processInfo.environment["TTS_FIXTURES"] ?? "\(packageFolder)/Tests/Fixtures"
-
-/// The path of a fixture.
-public func fixture(_ name: String) -> String { "\(fixturesFolder)/\(name)" }
+/// The path of a fixture below `Tests/Fixtures`. `TTS_FIXTURES` names a folder that stands for
+/// `Tests/Fixtures/PocketTTS`: what `Tests/Parity/pocket_tts.py --out` wrote.
+public func fixture(_ name: String) -> String {
+  let recorded = "PocketTTS/"
+  if let folder = ProcessInfo.processInfo.environment["TTS_FIXTURES"], name.hasPrefix(recorded) {
+    return "\(folder)/\(name.dropFirst(recorded.count))"
+  }
+  return "\(packageFolder)/Tests/Fixtures/\(name)"
+}
 
 /// Whether there is such a fixture.
 public func hasFixture(_ name: String) -> Bool {

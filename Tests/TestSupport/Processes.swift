@@ -10,7 +10,7 @@ public struct ProcessResult: Sendable {
   public var output: [UInt8]
   /// What it wrote to standard error.
   public var errors: String
-  /// Peak resident memory, in bytes.
+  /// Peak resident memory in bytes, looked at every two milliseconds.
   public var peakMemory: Int
   /// Whether it had to be killed because its time was over.
   public var timedOut: Bool
@@ -143,8 +143,14 @@ public final class RunningProcess: Sendable {
   /// Waits until it has ended. Call it once.
   public func wait() -> ProcessResult {
     var status: Int32 = 0
-    var usage = rusage()
-    while wait4(identifier, &status, 0, &usage) < 0, errno == EINTR {}
+    var peak = 0
+    // What the system reports in the end counts what this process held when it started the other.
+    while true {
+      let ended = waitpid(identifier, &status, WNOHANG)
+      if ended == identifier || (ended < 0 && errno != EINTR) { break }
+      peak = max(peak, residentPeak(identifier))
+      usleep(2000)
+    }
     // Children that outlived it would hold its pipes open.
     kill(-identifier, SIGKILL)
     ended.signal()
@@ -153,9 +159,21 @@ public final class RunningProcess: Sendable {
     let signal = status & 0x7F
     return ProcessResult(
       code: signal == 0 ? (status >> 8) & 0xFF : 128 + signal, output: outputSoFar,
-      errors: errorsSoFar, peakMemory: Int(usage.ru_maxrss) * 1024,
+      errors: errorsSoFar, peakMemory: peak,
       timedOut: timedOut.withLock { $0 })
   }
+}
+
+/// The most memory that a running process held so far, in bytes.
+private func residentPeak(_ identifier: Int32) -> Int {
+  guard let data = FileManager.default.contents(atPath: "/proc/\(identifier)/status") else {
+    return 0
+  }
+  let line = String(decoding: data, as: UTF8.self).split(separator: "\n").first {
+    $0.hasPrefix("VmHWM:")
+  }
+  let number = line?.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) }
+  return (number ?? 0) * 1024
 }
 
 private func makePipe() throws -> (reading: Int32, writing: Int32) {

@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Text
@@ -10,11 +11,7 @@ private struct Fixture {
   let root: JSON
 
   init() throws {
-    let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().path
-    let base =
-      ProcessInfo.processInfo.environment["TTS_FIXTURES"] ?? here + "/Fixtures/PocketTTS"
-    folder = base + "/text"
+    folder = fixture("PocketTTS/text")
     let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/cases.json"))
     root = try JSON.parse(Array(data))
   }

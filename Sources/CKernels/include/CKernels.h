@@ -73,7 +73,7 @@ void ck_rotate(float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t heads, ptrd
 
 // Attention of one head: query i (0 ..< queries) sees the keys from max(0, offset + i - context + 1)
 // to offset + i (context 0: no limit). Consecutive positions are `*_stride` floats apart.
-// `scores` is room for offset + queries floats. `lse` (may be NULL) gets the logarithm of the
+// `scores` is room for offset + queries + 8 floats. `lse` (may be NULL) gets the logarithm of the
 // sum of exponentials of each query.
 void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
                   ptrdiff_t kv_stride, float *out, ptrdiff_t out_stride, ptrdiff_t queries,
@@ -106,6 +106,3 @@ void ck_moving_average(float *shadow, const float *p, ptrdiff_t n, float decay);
 void ck_bf16_to_float(const uint16_t *x, float *y, ptrdiff_t n);
 void ck_f16_to_float(const uint16_t *x, float *y, ptrdiff_t n);
 void ck_float_to_bf16(const float *x, uint16_t *y, ptrdiff_t n);  // to nearest, ties to even
-
-// Keeps freed blocks up to 256 MiB for reuse (glibc): fresh pages cost more than the arithmetic on them.
-void ck_tune_allocator(void);

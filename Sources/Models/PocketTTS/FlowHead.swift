@@ -68,11 +68,11 @@ struct FlowHead: Sendable {
     type = flow.type
     let width = flow.dim
     inputProjection = try Linear(
-      weights["input_proj"], inputs: configuration.latentWidth, outputs: width)
+      weights["input_proj"].inFloat32, inputs: configuration.latentWidth, outputs: width)
     conditionEmbedding = try Linear(
       weights["cond_embed"], inputs: configuration.conditionWidth, outputs: width)
     times = try (0..<flow.type.timeCount).map {
-      try TimeEmbedding(weights["time_embed"][$0], width: width)
+      try TimeEmbedding(weights["time_embed"][$0].inFloat32, width: width)
     }
     blocks = try (0..<flow.depth).map {
       try ModulatedBlock(weights["res_blocks"][$0], width: width)
@@ -80,7 +80,8 @@ struct FlowHead: Sendable {
     let last = weights["final_layer"]
     finalModulation = try Linear(
       last["adaLN_modulation"][1], inputs: width, outputs: 2 * width)
-    finalLinear = try Linear(last["linear"], inputs: width, outputs: configuration.latentWidth)
+    finalLinear = try Linear(
+      last["linear"].inFloat32, inputs: width, outputs: configuration.latentWidth)
   }
 
   /// The mean of the embedded times, `[rows, width]`; nil for a head without times.

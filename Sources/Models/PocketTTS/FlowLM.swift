@@ -36,7 +36,7 @@ struct FlowLM: Sendable {
     bos = try weights.tensor("bos_emb", [channels])
     latentMean = try weights.tensor("emb_mean", [channels])
     latentDeviation = try weights.tensor("emb_std", [channels])
-    speakerProjection = try weights.matrix(
+    speakerProjection = try weights.inFloat32.matrix(
       "speaker_proj_weight", outputs: d, inputs: configuration.voiceWidth)
     let table = lm.lookupTable
     embedding = try weights["conditioner"]["embed"].tensor(
@@ -44,13 +44,15 @@ struct FlowLM: Sendable {
     embeddingProjection = try table.rank.map {
       try Linear(weights["conditioner"]["proj"], inputs: $0, outputs: d, bias: false)
     }
-    inputLinear = try Linear(weights["input_linear"], inputs: channels, outputs: d, bias: false)
+    inputLinear = try Linear(
+      weights["input_linear"].inFloat32, inputs: channels, outputs: d, bias: false)
     transformer = try Transformer(weights["transformer"], configuration.backbone)
     outNorm = try LayerNorm(weights["out_norm"], width: d, epsilon: 1e-5)
     zProjection = try lm.zDim.map {
       try Linear(weights["z_proj"], inputs: d, outputs: $0, bias: false)
     }
-    outEOS = try Linear(weights["out_eos"], inputs: configuration.conditionWidth, outputs: 1)
+    outEOS = try Linear(
+      weights["out_eos"].inFloat32, inputs: configuration.conditionWidth, outputs: 1)
     head = try FlowHead(weights["flow_net"], configuration)
   }
 

@@ -44,7 +44,7 @@ struct Generator: Synthesizer {
     var state = transformer.initialState()
     let rows = [flowLM.bosBeforeVoice, latents.map { flowLM.embed(voice: $0) }].compactMap(\.self)
     if !rows.isEmpty {
-      _ = transformer(concatenateRows(rows), state: &state)
+      transformer.remember(concatenateRows(rows), state: &state)
     }
     return VoiceState(state: state)
   }
@@ -60,7 +60,7 @@ struct Generator: Synthesizer {
   // MARK: Speech
 
   func speak(
-    _ text: String, voice: any Voice, options: GenerationOptions, name: String,
+    _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
     onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
     guard let voice = voice as? VoiceState else {
@@ -68,24 +68,31 @@ struct Generator: Synthesizer {
     }
     var summary = GenerationSummary()
     let rules = configuration.textOptions
-    let pieces = try splitSentences(
-      text, tokenizer: tokenizer, options: rules, maxTokens: options.maxTokens)
-    for (index, piece) in pieces.enumerated() {
-      let (prepared, guess) = try prepareText(piece, options: rules)
+    var pieces = try SentenceSplitter(
+      tokenizer: tokenizer, options: rules, maxTokens: options.maxTokens)
+    while let piece = try pieces.next(nextText) {
+      let (prepared, guess) = try prepareText(piece.text, options: rules)
       let tokens = try tokenizer.encode(prepared)
-      var noise = Noise(options, configuration, name: "\(name)/\(index)")
-      var decoder = mimi.makeDecoder()
+      var noise = Noise(options, configuration, name: "\(name)/\(summary.pieces)")
+      let decoder = DecodingStage(mimi.makeDecoder())
       var position = 0
+      func hand(_ frames: [[Float]]) throws {
+        for var samples in frames {
+          Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
+          position += samples.count
+          summary.frames += 1
+          try onAudio(samples)
+        }
+      }
       let ended = try generate(
         tokens, voice: voice, options: options, frameGuess: guess, noise: &noise
       ) { latent in
-        var samples = decoder.decode(flowLM.denormalize(latent))
-        Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
-        position += samples.count
-        summary.frames += 1
-        try onAudio(samples)
+        decoder.decode(flowLM.denormalize(latent))
+        try hand(decoder.takeReady())
       }
+      try hand(decoder.finish())
       summary.pieces += 1
+      if piece.size > options.maxTokens { summary.oversizedPieces += 1 }
       if !ended { summary.endlessPieces += 1 }
     }
     return summary
@@ -101,7 +108,7 @@ struct Generator: Synthesizer {
   ) throws -> Bool {
     var state = voice.state
     if !tokens.isEmpty {
-      _ = transformer(flowLM.embed(tokens: tokens), state: &state)
+      transformer.remember(flowLM.embed(tokens: tokens), state: &state)
     }
     let limit =
       options.maxFrames

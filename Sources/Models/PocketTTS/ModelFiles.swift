@@ -97,7 +97,7 @@ struct ModelFiles: Sendable {
   /// - Throws: `noInput`, with the names that there are, when it is none of these.
   func voice(_ voice: String, configuration: String?) throws -> String {
     if HubPath.isMeant(by: voice) { return try hub.file(HubPath(voice)) }
-    if fileExists(voice) { return voice }
+    if fileExists(voice), !isDirectory(voice) { return voice }
     let isName = !voice.isEmpty && !voice.contains { "/.".contains($0) }
     if isName, let folder, fileExists("\(folder)/voices/\(voice).safetensors") {
       return "\(folder)/voices/\(voice).safetensors"
@@ -108,7 +108,12 @@ struct ModelFiles: Sendable {
         HubPath(KnownConfigurations.voicePath(voice, configuration: configuration)))
     }
     guard isName else { throw Failure.systemCall("open", voice, code: ENOENT) }
-    throw Failure.unknownVoice(voice, known: Set(official).union(ownVoices).sorted())
+    throw Failure.unknownVoice(voice, known: voiceNames(configuration: configuration))
+  }
+
+  /// The names of the voices that come with the model, sorted.
+  func voiceNames(configuration: String?) -> [String] {
+    Set(configuration == nil ? [] : KnownConfigurations.voices).union(ownVoices).sorted()
   }
 
   /// The names of the voices beside the configuration.

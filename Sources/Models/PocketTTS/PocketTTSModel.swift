@@ -53,6 +53,10 @@ struct PocketTTSModel: Model {
 
   // MARK: Parts
 
+  var voiceNames: [String] {
+    locations.voiceNames(configuration: KnownConfigurations.name(of: configuration))
+  }
+
   /// The tokenizer's file.
   func tokenizerPath() throws -> String {
     try locations.path(of: configuration.flowLM.lookupTable.tokenizerPath)
@@ -86,27 +90,27 @@ struct PocketTTSModel: Model {
     SHA256Digest(of: try readFile(try tokenizerPath()))
   }
 
-  private func mimi() throws -> Mimi {
-    let weights = try files.mimi(packing: .float32)
+  private func mimi(_ precision: WeightFormat = .float32) throws -> Mimi {
+    let weights = try files.mimi(packing: precision)
     let mimi = try Mimi(weights, configuration.codec)
     try weights.requireAllUsed()
     return mimi
   }
 
-  private func flowLM() throws -> FlowLM {
-    let weights = try files.flowLM(packing: .float32)
+  private func flowLM(_ precision: WeightFormat = .float32) throws -> FlowLM {
+    let weights = try files.flowLM(packing: precision)
     let flowLM = try FlowLM(weights, configuration)
     try weights.requireAllUsed()
     return flowLM
   }
 
-  func codec() throws -> any AudioCodec {
+  func codec(precision: WeightFormat) throws -> any AudioCodec {
     guard try hasVoiceEncoder() else {
       throw Failure.configuration(
         path, "its codec's encoder is all zeros: these weights cannot encode",
         "use the weights with voice cloning (see tts-model fetch)")
     }
-    return try mimi()
+    return try mimi(precision)
   }
 
   /// Weights without voice cloning ship an encoder of zeros.
@@ -117,9 +121,9 @@ struct PocketTTSModel: Model {
       .tensor("weight", [sizes.filters, sizes.channels, sizes.kernelSize]).sumOfSquares > 0
   }
 
-  func synthesizer() throws -> any Synthesizer {
+  func synthesizer(precision: WeightFormat) throws -> any Synthesizer {
     Generator(
-      flowLM: try flowLM(), mimi: try mimi(), tokenizer: try tokenizer(),
+      flowLM: try flowLM(precision), mimi: try mimi(precision), tokenizer: try tokenizer(),
       clonesVoices: try hasVoiceEncoder(), path: path)
   }
 

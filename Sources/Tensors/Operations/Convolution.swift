@@ -49,17 +49,25 @@ extension Tensor {
     }
   }
 
-  /// ELU in place where the memory is free: for activations that nobody else reads.
-  public consuming func eluInPlace() -> Tensor {
-    var result = self
-    result.mutate { values in
-      guard let base = values.baseAddress.map(SharedPointer.init) else { return }
-      parallelRanges(values.count) { range in
-        ck_unary(
-          Function.Kind.elu.rawValue, base + range.lowerBound, base + range.lowerBound,
-          range.count)
+  /// Rows with earlier ones in front, as a streaming convolution reads them; with `elu` the rows,
+  /// not what stands in front of them, pass through it on the way. Not recorded.
+  ///
+  /// - Parameter context: `[any, channels]`.
+  public func following(_ context: Tensor, elu: Bool) -> Tensor {
+    precondition(context.columns == columns, "the context has other channels")
+    precondition(node == nil && tangentBox == nil, "a convolution is not differentiated")
+    return Tensor(shape: [context.rows + rows, columns]) { target in
+      target.update(from: context.pointer, count: context.count)
+      let target = SharedPointer(target + context.count)
+      parallelRanges(count) { range in
+        if elu {
+          ck_unary(
+            Function.Kind.elu.rawValue, pointer + range.lowerBound, target + range.lowerBound,
+            range.count)
+        } else {
+          (target + range.lowerBound).update(from: pointer + range.lowerBound, count: range.count)
+        }
       }
     }
-    return result
   }
 }

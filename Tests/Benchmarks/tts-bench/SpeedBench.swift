@@ -13,72 +13,104 @@ struct SpeedBench: ParsableCommand {
     commandName: "speed",
     abstract: "Milliseconds a frame of the language model and of the codec, prefix, encoding.")
 
+  /// What is timed.
+  enum Part: String, ExpressibleByArgument, CaseIterable {
+    case prefix, lm, mimi, encode
+  }
+
   @OptionGroup var options: BenchOptions
   @Option(help: "A Pocket TTS model directory.") var model: String
   @Option(help: "Frames to generate.") var frames = 60
+  @Option(help: "How weights are held: f32, bf16 or int8.") var precision = "f32"
+  @Option(help: "Time only this part; repeatable.") var part: [Part] = []
 
   func run() throws {
     ThreadBudget.limit = options.threads
-    guard let generator = try PocketTTSModel(path: model).synthesizer() as? Generator else {
+    guard let format = WeightFormat(rawValue: precision) else {
+      throw ValidationError("--precision is f32, bf16 or int8.")
+    }
+    guard
+      let generator = try PocketTTSModel(path: model).synthesizer(precision: format) as? Generator
+    else {
       return
     }
-    let (flowLM, mimi) = (generator.flowLM, generator.mimi)
-    let channels = flowLM.bos.count
-    var random = RandomNumbers(seed: 0, name: "bench")
+    let parts = part.isEmpty ? Part.allCases : part
+    var figures = ["threads": Double(options.threads), "frames": Double(frames)]
+    if parts.contains(.prefix) { figures.merge(prefix(generator.flowLM)) { $1 } }
+    if parts.contains(.lm) { figures.merge(steps(generator.flowLM)) { $1 } }
+    if parts.contains(.mimi) { figures.merge(decoding(generator)) { $1 } }
+    if parts.contains(.encode) { figures.merge(encoding(generator.mimi)) { $1 } }
+    figures["rss_mb"] = peakMemory()
+    report(figures)
+  }
 
-    // 60 frames of voice, 40 tokens of text.
-    let prompt = Tensor(
-      random.normal(60 * flowLM.transformer.sizes.width).map { $0 * 0.1 },
-      shape: [60, flowLM.transformer.sizes.width])
-    let tokens = (0..<40).map { _ in Int32(random.uniform() * 300) }
-    var state = flowLM.transformer.initialState()
-    let prefix = (0..<options.runs).map { _ in
-      state = flowLM.transformer.initialState()
-      return seconds {
-        _ = flowLM.transformer(prompt, state: &state)
-        _ = flowLM.transformer(flowLM.embed(tokens: tokens), state: &state)
-      }
+  /// 60 frames of voice and 40 tokens of text.
+  private func read(_ flowLM: FlowLM, _ state: inout Transformer.State) {
+    let width = flowLM.transformer.sizes.width
+    var random = RandomNumbers(seed: 0, name: "prompt")
+    let prompt = Tensor(random.normal(60 * width).map { $0 * 0.1 }, shape: [60, width])
+    flowLM.transformer.remember(prompt, state: &state)
+    flowLM.transformer.remember(
+      flowLM.embed(tokens: (0..<40).map { 7 * $0 }), state: &state)
+  }
+
+  private func prefix(_ flowLM: FlowLM) -> [String: Double] {
+    let times = (0..<options.runs).map { _ in
+      var state = flowLM.transformer.initialState()
+      return seconds { read(flowLM, &state) }
     }
+    return ["prefix_100_ms": 1000 * median(times)]
+  }
 
+  private func steps(_ flowLM: FlowLM) -> [String: Double] {
+    var state = flowLM.transformer.initialState()
+    read(flowLM, &state)
+    let channels = flowLM.bos.count
     let times = flowLM.head.stepTimes(1)
-    var latents: [Tensor] = []
-    var input = flowLM.bos.reshaped([1, channels])
+    var random = RandomNumbers(seed: 0, name: "noise")
+    var latent = flowLM.bos.reshaped([1, channels])
     let steps = (0..<frames).map { _ in
       let noise = Tensor(random.normal(channels), shape: [1, channels])
       return seconds {
-        let x = flowLM.transformer(
-          flowLM.embed(latents: input), state: &state)
-        let hidden = flowLM.hidden(x)
+        let hidden = flowLM.hidden(
+          flowLM.transformer(flowLM.embed(latents: latent), state: &state))
         _ = flowLM.endOfSpeechLogits(hidden).scalar
-        input = flowLM.head.sample(hidden, noise: noise, times: times)
-        latents.append(input)
+        latent = flowLM.head.sample(hidden, noise: noise, times: times)
       }
     }
+    return ["lm_ms_per_frame": 1000 * median(Array(steps.dropFirst(5)))]
+  }
 
+  private func decoding(_ generator: Generator) -> [String: Double] {
+    let mimi = generator.mimi
+    let channels = generator.flowLM.bos.count
+    var random = RandomNumbers(seed: 0, name: "latents")
+    let latents = generator.flowLM.denormalize(
+      Tensor(random.normal(frames * channels), shape: [frames, channels]))
     var decoder = mimi.makeDecoder()
-    let decoding = latents.map { latent in
-      seconds { _ = decoder.decode(flowLM.denormalize(latent)) }
+    let steps = (0..<frames).map { frame in
+      seconds { _ = decoder.decode(latents.rows(frame..<frame + 1)) }
     }
-    let all = flowLM.denormalize(concatenateRows(latents))
     let offline = (0..<options.runs).map { _ in
       var decoder = mimi.makeDecoder()
-      return seconds { _ = decoder.decode(all) }
+      return seconds { _ = decoder.decode(latents) }
     }
+    return [
+      "mimi_stream_ms_per_frame": 1000 * median(Array(steps.dropFirst(5))),
+      "mimi_offline_decode_x": Double(frames) * 0.08 / median(offline),
+    ]
+  }
+
+  private func encoding(_ mimi: Mimi) -> [String: Double] {
+    var random = RandomNumbers(seed: 0, name: "sound")
     let sound = random.normal(mimi.sampleRate * 10).map { $0 * 0.1 }
-    let encoding = (0..<options.runs).map { _ in
+    let times = (0..<options.runs).map { _ in
       var encoder = mimi.makeEncoder()
       return seconds {
         _ = encoder.encode(sound)
         _ = encoder.finish()
       }
     }
-    report([
-      "threads": Double(options.threads), "frames": Double(frames),
-      "lm_ms_per_frame": 1000 * median(Array(steps.dropFirst(5))),
-      "mimi_stream_ms_per_frame": 1000 * median(Array(decoding.dropFirst(5))),
-      "prefix_100_ms": 1000 * median(prefix),
-      "mimi_offline_decode_x": Double(frames) * 0.08 / median(offline),
-      "encode_x_realtime": 10 / median(encoding), "rss_mb": peakMemory(),
-    ])
+    return ["encode_x_realtime": 10 / median(times)]
   }
 }

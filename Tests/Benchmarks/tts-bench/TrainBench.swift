@@ -17,6 +17,7 @@ struct TrainBench: ParsableCommand {
 
   func run() throws {
     ThreadBudget.limit = options.threads
+    TensorMemory.kept = .max
     let trainable = try PocketTTSModel(path: model).trainable()
     var random = RandomNumbers(seed: 0, name: "bench")
     func latents(_ frames: Int) -> Tensor {
@@ -32,17 +33,20 @@ struct TrainBench: ParsableCommand {
     loss.voiceDropout = 0
     var parameters = ParameterSet(trainable.parameters)
     var optimizer = AdamW(AdamW.Settings(), for: parameters, decays: trainable.decays)
+    func gradients() throws -> GradientSum {
+      let tape = Tape()
+      let variables = parameters.values.map { tape.watch($0) }
+      let report = try trainable.loss(
+        of: examples,
+        parameters: Dictionary(uniqueKeysWithValues: zip(parameters.names, variables)),
+        buffers: trainable.buffers, options: loss, isEvaluation: false, random: &random)
+      var sum = GradientSum(count: parameters.names.count)
+      sum.add(tape.gradients(of: report.loss, for: variables))
+      return sum
+    }
     let times = try (0...options.runs).map { _ in
       try seconds {
-        let tape = Tape()
-        let variables = parameters.values.map { tape.watch($0) }
-        let report = try trainable.loss(
-          of: examples,
-          parameters: Dictionary(uniqueKeysWithValues: zip(parameters.names, variables)),
-          buffers: trainable.buffers, options: loss, isEvaluation: false, random: &random)
-        let gradients = tape.gradients(of: report.loss, for: variables)
-        var sum = GradientSum(count: parameters.names.count)
-        sum.add(gradients)
+        let sum = try gradients()
         let norm = try sum.norm(names: parameters.names, step: 1)
         optimizer.step(
           &parameters, gradients: sum.values, scale: clipScale(norm: norm, limit: 1), rate: 1e-4)

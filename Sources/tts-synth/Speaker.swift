@@ -1,0 +1,110 @@
+import Base
+import Filters
+import ModelInterface
+import Records
+
+/// Says utterances one after another into a sink.
+struct Speaker {
+  /// Bytes of text that fit into a record.
+  private static let longestText = 8 << 20
+
+  private let tool: Synth
+  private let synthesizer: any Synthesizer
+  private let voices: Voices
+  private let defaultVoice: any Voice
+  private let sink: any SpeechSink
+  private let run: ToolRun
+
+  /// Loads the model and the voice of those utterances that name none.
+  init(_ tool: Synth, model: any Model, sink: any SpeechSink, _ run: ToolRun) throws {
+    self.tool = tool
+    self.sink = sink
+    self.run = run
+    let synthesizer = try model.synthesizer(precision: tool.speech.precision)
+    let voices = Voices(model: model, synthesizer: synthesizer)
+    defaultVoice = try tool.voice.map { try voices.voice($0) } ?? synthesizer.defaultVoice()
+    self.synthesizer = synthesizer
+    self.voices = voices
+  }
+
+  /// The rate of all speech.
+  var sampleRate: Int { synthesizer.sampleRate }
+
+  /// Says an utterance.
+  ///
+  /// - Parameter nextText: gives the text that follows that of its record, piece by piece.
+  /// - Throws: `badInput` when it cannot be said.
+  func say(_ utterance: Utterance, _ nextText: () throws -> String?) throws {
+    if let failure = utterance.failure { throw failure }
+    var record = utterance.record
+    guard let text = record.text, !text.isEmpty else { throw Failure.noText() }
+    let options = tool.speech.generation(seed: try utterance.seed() ?? tool.seed.seed)
+    let voice = try voice(of: utterance)
+    // A record is written with all of its text before its first sample.
+    if tool.format == .ttsr { record.text = try whole(text, nextText) }
+    var first = record.text
+    try sink.open(record)
+    var samples = 0
+    let start = run.seconds
+    func seconds() -> Double { Double(samples) / Double(sampleRate) }
+    let summary = try synthesizer.narrate(
+      {
+        guard let text = first else { return tool.format == .ttsr ? nil : try nextText() }
+        first = nil
+        return text
+      }, voice: voice, options: options, name: record.id
+    ) {
+      try run.checkInterrupted()
+      samples += $0.count
+      try sink.write($0)
+      run.progress("\(record.id): \(tenths(seconds())) s of speech")
+    }
+    try sink.close()
+    run.count("utterances")
+    run.count("frames", summary.frames)
+    run.detail(
+      "\(record.id): \(tenths(seconds())) s of speech, "
+        + "\(tenths(seconds() / max(1e-9, run.seconds - start))) times real time")
+    warn(of: summary, record.id)
+  }
+
+  private func voice(of utterance: Utterance) throws -> any Voice {
+    guard let name = utterance.voice else { return defaultVoice }
+    do {
+      return try voices.voice(name)
+    } catch let failure as Failure
+      where [.usage, .badInput, .noInput, .configuration].contains(failure.kind)
+    {
+      throw Failure.voiceOfRecord(name, failure)
+    }
+  }
+
+  /// All of a text.
+  private func whole(_ first: String, _ nextText: () throws -> String?) throws -> String {
+    var text = first
+    while let more = try nextText() {
+      text += more
+      guard text.utf8.count <= Self.longestText else {
+        throw Failure.textTooLong(limit: Self.longestText)
+      }
+    }
+    while text.last == "\n" { text.removeLast() }
+    return text
+  }
+
+  private func warn(of summary: GenerationSummary, _ id: String) {
+    if summary.endlessPieces > 0, tool.speech.expectsEnd {
+      run.warn(
+        "record '\(id)': speech did not end by itself in \(summary.endlessPieces) of "
+          + "\(summary.pieces) pieces; lower --eos-threshold or check the text")
+    }
+    if summary.oversizedPieces > 0 {
+      run.warn(
+        "record '\(id)': \(summary.oversizedPieces) of \(summary.pieces) pieces have more than "
+          + "\(tool.speech.maxTokens) tokens, where words may be skipped; give the text commas and "
+          + "periods")
+    }
+  }
+
+  private func tenths(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
+}

@@ -1,0 +1,71 @@
+public import ArgumentParser
+import ModelInterface
+public import Tensors
+
+/// How speech is generated: options of every command that speaks.
+struct SpeechOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
+  var precision: WeightFormat = .float32
+  @Option(
+    help: ArgumentHelp(
+      "Variance of the noise; 0 is deterministic. Default: the model's.", valueName: "x"))
+  var temperature: Float?
+  @Option(help: ArgumentHelp("Steps of the flow decoder.", valueName: "n"))
+  var decodeSteps = 1
+  @Option(
+    help: ArgumentHelp("Bound the noise to this magnitude. Default: unbounded.", valueName: "x"))
+  var noiseClamp: Float?
+  @Option(
+    // The usual values begin with a minus sign.
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Logit above which speech is taken to end. Default: the model's.", valueName: "x"))
+  var eosThreshold: Float?
+  @Option(
+    help: ArgumentHelp("Frames after the end of speech. Default: the model's rule.", valueName: "n")
+  )
+  var framesAfterEos: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Frames at most for a piece of text. Default: by its length.", valueName: "n"))
+  var maxFrames: Int?
+  @Option(
+    help: ArgumentHelp("Tokens at most in a piece of text, from 1 to 1000.", valueName: "n"))
+  var maxTokens = 50
+
+  func validate() throws {
+    guard (1...1000).contains(decodeSteps) else {
+      throw ValidationError("--decode-steps must be between 1 and 1000.")
+    }
+    guard (1...1000).contains(maxTokens) else {
+      throw ValidationError("--max-tokens must be between 1 and 1000.")
+    }
+    if let maxFrames, maxFrames < 1 { throw ValidationError("--max-frames must be at least 1.") }
+    if let framesAfterEos, framesAfterEos < 0 {
+      throw ValidationError("--frames-after-eos must not be negative.")
+    }
+    if let temperature, !(temperature >= 0 && temperature.isFinite) {
+      throw ValidationError("--temperature must be 0 or more.")
+    }
+    if let noiseClamp, !(noiseClamp > 0) {
+      throw ValidationError("--noise-clamp must be above 0.")
+    }
+    if let eosThreshold, eosThreshold.isNaN {
+      throw ValidationError("--eos-threshold must be a number.")
+    }
+  }
+
+  func generation(seed: UInt64) -> GenerationOptions {
+    GenerationOptions(
+      temperature: temperature, decodeSteps: decodeSteps, noiseClamp: noiseClamp,
+      endOfSpeechThreshold: eosThreshold, framesAfterEnd: framesAfterEos, maxFrames: maxFrames,
+      maxTokens: maxTokens, seed: seed)
+  }
+
+  /// Whether the end of speech is left to the model, so that its absence is worth a warning.
+  var expectsEnd: Bool { maxFrames == nil && (eosThreshold ?? 0) < 1e6 }
+}
+
+extension WeightFormat: ExpressibleByArgument {}
