@@ -39,7 +39,7 @@ build: ## the tools, into .build/release
 
 .PHONY: build-tests
 build-tests:
-	Scripts/dependencies build
+	Scripts/dependencies build test
 	Scripts/quietly build $(BUILD)/build.log swift build --build-tests $(SWIFTFLAGS)
 
 .PHONY: test

@@ -103,7 +103,6 @@ ccurl_outcome ccurl_perform(
   if (request->certificates) SET(CAINFO, request->certificates);
   SET(NOSIGNAL, 1L);
   SET(SUPPRESS_CONNECT_HEADERS, 1L);
-  SET(BUFFERSIZE, 256L << 10);
   SET(HEADERFUNCTION, take_header);
   SET(HEADERDATA, request);
   SET(WRITEFUNCTION, take_body);

@@ -43,6 +43,9 @@ final class HubServer {
     guard let commit, HubPath.isCommit(commit) else {
       throw Failure.notAHub(name, "the answer names no commit", settings)
     }
+    guard name.commit == nil || name.commit == commit else {
+      throw Failure.notAHub(name, "the answer is about another commit (\(commit))", settings)
+    }
     guard let etag = etag.flatMap(Self.plain) else {
       throw Failure.notAHub(name, "the answer has no usable ETag", settings)
     }

@@ -73,7 +73,7 @@ struct Speaker {
     do {
       return try voices.voice(name)
     } catch let failure as Failure
-      where [.badInput, .noInput, .configuration].contains(failure.kind)
+      where [.usage, .badInput, .noInput, .configuration].contains(failure.kind)
     {
       throw Failure.voiceOfRecord(name, failure)
     }

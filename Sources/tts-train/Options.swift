@@ -21,7 +21,9 @@ private func check(_ name: String, _ value: Int, atLeast lowest: Int) throws {
 
 /// What is read and written.
 struct FileOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The model to start from.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "The model to start from: a directory, a YAML file, or an official name.", valueName: "path"))
   var model: String
 
   @Option(

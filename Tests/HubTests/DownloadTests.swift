@@ -308,6 +308,21 @@ let small = "hf://some/model/deep/in/it/tokenizer-5000.bin"
     #expect(try downloads.server.requests().filter { $0.storage }.count == 1)
   }
 
+  @Test func aBranchThatMovesIsFollowed() throws {
+    let downloads = try Downloads()
+    let first = try downloads.fetch(small, "moves")
+    let second = try downloads.fetch(small, "moves")
+    #expect(first.contains(LocalHub.commit) && !second.contains(LocalHub.commit))
+    #expect(second.contains("/snapshots/"))
+    // The cache remembers the new place; a commit stays what it is.
+    var offline = downloads
+    offline.isOffline = true
+    #expect(try offline.fetch(small) == second)
+    #expect(try offline.fetch("\(small)@\(LocalHub.commit)") == first)
+    let failure = try downloads.failure("\(large)@\(LocalHub.commit)", "moves")
+    #expect(failure.problem.contains("another commit"))
+  }
+
   @Test func twoAtATimeFetchOnce() async throws {
     let downloads = try Downloads()
     let paths = try await withThrowingTaskGroup(of: String.self) { group in

@@ -171,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault == "slow" or fault == "slowonce" and count == 1:
                 for at in range(0, len(body), 20_000):
                     self.wfile.write(body[at:at + 20_000])
-                    time.sleep(0.05)
+                    time.sleep(0.02)
                 return
             if fault == "trickles":
                 for at in range(60):

@@ -110,6 +110,21 @@ import Testing
     #expect(try hub.requests().isEmpty)
   }
 
+  @Test func aRecordsWrongVoiceRejectsTheRecordAlone() throws {
+    let lines = ["hf://a/b", "hf://PocketTTS/lsd/nothing.wav", ""].map { voice in
+      voice.isEmpty ? #"{"text": "Hello."}"# : #"{"text": "Hello.", "voice": "\#(voice)"}"#
+    }
+    let result = try run(
+      "tts-synth",
+      [
+        "--model", fixture("PocketTTS/lsd"), "--max-frames", "4", "--input-format", "jsonl",
+        "--format", "f32le",
+      ], input: lines.joined(separator: "\n") + "\n")
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.errors.split(separator: "\n").count == 2)
+    #expect(!result.output.isEmpty)
+  }
+
   /// The hub's files are not weights here; what is asked of it, and where that is put, is the same.
   @Test func anOfficialNameIsFetchedFromItsPlaces() throws {
     let files = try ScratchFolder()
