@@ -57,6 +57,13 @@ check: test ## test, and what an installed copy and the scripts must show
 	Scripts/dependencies install readers
 	Scripts/check-install $(BIN)
 
+.PHONY: check-slow
+check-slow: build-tests ## what takes long: hours of audio, memory, fuzzing (FUZZ=50 times), the official package at full size
+	TTS_SLOW=1 TTS_FUZZ=$(or $(FUZZ),50) Scripts/quietly test $(BUILD)/test-slow.log \
+	  swift test --skip-build $(SWIFTFLAGS) $(if $(FILTER),--filter '$(FILTER)')
+	if [ -n "$(TTS_REFERENCE_PYTHON)" ]; then Scripts/check-full-size $(BIN) $(TTS_REFERENCE_PYTHON); \
+	else echo "TTS_REFERENCE_PYTHON names no Python: nothing was compared at full size"; fi
+
 .PHONY: fixtures
 fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS)
 	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS)
