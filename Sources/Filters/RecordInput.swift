@@ -17,6 +17,20 @@ public final class RecordInput {
     var items: [Item] = []
     var bytes = 0
     var isStopped = false
+
+    /// Takes about a megabyte: a slice keeps all of its items until the last was used.
+    mutating func take() -> ArraySlice<Item> {
+      var size = 0
+      let end = items.firstIndex {
+        guard size < 1 << 20 else { return true }
+        if case .record(_, _, _, _, let bytes) = $0 { size += bytes }
+        return false
+      }
+      let taken = items.prefix(upTo: end ?? items.endIndex)
+      items.removeFirst(taken.count)
+      bytes -= size
+      return ArraySlice(Array(taken))
+    }
   }
 
   private let queue = Monitor(Queue())
@@ -58,7 +72,7 @@ public final class RecordInput {
     func put(_ item: Item, size: Int = 0) -> Bool {
       queue.wait { queue in
         if queue.isStopped { return false }
-        guard queue.items.isEmpty || queue.bytes + size <= 32 << 20 else { return nil }
+        guard queue.items.isEmpty || queue.bytes + size <= 16 << 20 else { return nil }
         queue.items.append(item)
         queue.bytes += size
         return true
@@ -86,11 +100,7 @@ public final class RecordInput {
       ready = try queue.wait { queue in
         try Interruption.check()
         guard !queue.items.isEmpty else { return nil }
-        defer {
-          queue.items = []
-          queue.bytes = 0
-        }
-        return queue.items[...]
+        return queue.take()
       }
     }
     guard let item = ready.popFirst() else { return nil }

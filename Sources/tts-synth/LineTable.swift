@@ -27,8 +27,9 @@ struct LineTable {
     }
     rows += 1
     let row = String(rows)
-    var record = Record(id: "line-" + String(repeating: "0", count: max(0, 6 - row.count)) + row)
+    let name = "line-" + String(repeating: "0", count: max(0, 6 - row.count)) + row
     do {
+      var record = Record(id: name)
       let values =
         format == .tsv ? try values(of: text) : try Self.values(ofJSON: text)
       for (key, value) in values { record.metadata[key] = value }
@@ -37,6 +38,7 @@ struct LineTable {
       }
       return Utterance(record: record)
     } catch var failure as Failure {
+      var record = Record(id: name)
       record.text = text
       failure.subject = path
       failure.problem = "line \(number): \(failure.problem)"

@@ -52,7 +52,7 @@ extension Synth {
           try speaker.say(utterance) { try utterances?.nextText() }
         } catch var failure as Failure where failure.kind == .badInput {
           failure.record = failure.record ?? record.id
-          guard rejects.onError == .reject else { throw failure }
+          guard rejects.onError == .reject, text == nil else { throw failure }
           run.warn(failure.description)
           run.count("rejected")
           try sink.reject(record, "\(Self.tool.name): \(failure.problem)")

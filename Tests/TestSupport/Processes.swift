@@ -132,6 +132,9 @@ public final class RunningProcess: Sendable {
   /// Sends a signal to the process alone.
   public func signal(_ number: Int32) { kill(identifier, number) }
 
+  /// Closes its standard input, which was kept open.
+  public func closeStandardInput() { closeInput.signal() }
+
   /// What it wrote to standard output so far.
   public var outputSoFar: [UInt8] { output.withLock { $0 } }
 
