@@ -57,6 +57,11 @@ check: test ## test, and what an installed copy and the scripts must show
 	Scripts/dependencies install readers
 	Scripts/check-install $(BIN)
 
+.PHONY: bench
+bench: build ## speed beside PyTorch and ONNX Runtime (QUICK=1: short; ONLY=lm,mimi: parts)
+	Scripts/dependencies bench
+	TTS_REFERENCE_PYTHON="$(REFERENCE)" Tests/Benchmarks/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: fixtures
 fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS)
 	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS)
