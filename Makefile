@@ -64,6 +64,11 @@ check-slow: build-tests ## what takes long: hours of audio, memory, fuzzing (FUZ
 	if [ -n "$(TTS_REFERENCE_PYTHON)" ]; then Scripts/check-full-size $(BIN) $(TTS_REFERENCE_PYTHON); \
 	else echo "TTS_REFERENCE_PYTHON names no Python: nothing was compared at full size"; fi
 
+.PHONY: bench
+bench: build ## speed beside PyTorch and ONNX Runtime (QUICK=1: short; ONLY=lm,mimi: parts)
+	Scripts/dependencies bench
+	TTS_REFERENCE_PYTHON="$(REFERENCE)" Tests/Benchmarks/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: fixtures
 fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS)
 	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS)

@@ -1,0 +1,207 @@
+"""The engines of the bench: for a job at a precision on some threads, something that measures it once when asked."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+SHORT, LONG = 30, 150  # frames of the two lengths of generation
+RECORDING = 60  # seconds of the recording that is encoded
+JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "first", "train"]
+
+
+class Failed(Exception):
+    """A part of an engine did not run."""
+
+
+class Inputs:
+    """What all engines work on."""
+
+    def __init__(self, cache: pathlib.Path, model: pathlib.Path, frames: int):
+        self.model, self.frames = model, frames
+        self.graphs, self.voice, self.recording = cache / "graphs", cache / "voice.wav", cache / "recording.wav"
+        self.text = "The old man waited by the window."
+
+
+def check(command: list, process: subprocess.Popen, errors: str) -> None:
+    if process.returncode != 0:
+        shown = " ".join(map(str, command))
+        raise Failed(f"{shown}: exit status {process.returncode}\n{errors.strip()[-2000:]}")
+
+
+def run(command: list, discard: bool = False) -> tuple[str, float, float]:
+    """The output of a command, its seconds, and its largest resident size in MB."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL if discard else subprocess.PIPE)
+    output = "" if discard else process.stdout.read()
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    taken = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    check(command, process, errors)
+    return output, taken, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def first_byte(command: list) -> float:
+    """Seconds from the start of a command to the first byte that it writes."""
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        byte = process.stdout.read(1)
+        taken = time.perf_counter() - start
+        _, errors = process.communicate()
+    check(command, process, errors.decode(errors="replace"))
+    if not byte:
+        raise Failed(f"{command[0]} wrote no audio")
+    return taken
+
+
+class Ours:
+    """The tools, and tts-bench for parts of them: a process for every measurement."""
+
+    name, title = "ttstools", "ttstools"
+    precise = ["lm", "prefix", "mimi", "whole"]  # the jobs that a precision changes
+
+    def __init__(self, bin: pathlib.Path, inputs: Inputs):
+        self.bin, self.inputs = bin, inputs
+        self.precisions = ["f32"]
+        if "--precision" in run([bin / "tts-synth", "--help"])[0]:
+            self.precisions += ["bf16", "int8"]
+
+    def bench(self, *arguments) -> dict[str, float]:
+        return json.loads(run([self.bin / "tts-bench", *map(str, arguments)])[0])
+
+    def machine(self, threads: int, runs: int) -> dict[str, float]:
+        return self.bench("machine", "--threads", threads, "--runs", runs)
+
+    def open(self, job: str, precision: str, threads: int):
+        if precision not in self.precisions or (precision != "f32" and job not in self.precise):
+            return None
+        return OurSession(self, job, threads, [] if precision == "f32" else ["--precision", precision])
+
+
+class OurSession:
+    PARTS = {"lm": {"lm": "lm_ms_per_frame"}, "prefix": {"prefix": "prefix_100_ms"}, "encode": {"encode": "encode_x_realtime"},
+             "mimi": {"mimi": "mimi_stream_ms_per_frame", "decode": "mimi_offline_decode_x"}}
+
+    def __init__(self, ours: Ours, job: str, threads: int, precision: list[str]):
+        self.ours, self.inputs, self.job, self.threads, self.precision = ours, ours.inputs, job, threads, precision
+
+    def measure(self) -> dict[str, float]:
+        if self.job in self.PARTS:
+            figures = self.ours.bench("speed", "--model", self.inputs.model, "--threads", self.threads, "--part", self.job,
+                                      "--runs", 3, "--frames", self.inputs.frames, *self.precision)
+            return {name: figures[theirs] for name, theirs in self.PARTS[self.job].items()}
+        if self.job == "train":
+            figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1)
+            return {"train": figures["step_s"], "train-memory": figures["rss_mb"]}
+        return {"whole": self.whole, "first": self.first, "pipe": self.pipe}[self.job]()
+
+    def speak(self, frames: int) -> list:
+        return [self.ours.bin / "tts-synth", "--model", self.inputs.model, "--voice", self.inputs.voice, "--text",
+                self.inputs.text, "--temperature", "0", "--eos-threshold", "1e9", "--max-frames", str(frames),
+                "--format", "s16le", "--threads", str(self.threads), "--quiet", *self.precision]
+
+    def whole(self) -> dict[str, float]:
+        _, short, _ = run(self.speak(SHORT), discard=True)
+        _, long, memory = run(self.speak(LONG), discard=True)
+        return {"whole": 1000 * (long - short) / (LONG - SHORT), "whole-memory": memory}
+
+    def first(self) -> dict[str, float]:
+        return {"first": first_byte(self.speak(5))}
+
+    def pipe(self) -> dict[str, float]:
+        importing = [self.ours.bin / "tts-import", "--format", "files", "-u", "--quiet", self.inputs.recording]
+        encoding = [self.ours.bin / "tts-mimi-encode", "--model", self.inputs.model, "-u", "--quiet", "--threads", str(self.threads)]
+        start = time.perf_counter()
+        with subprocess.Popen(importing, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as source:
+            with subprocess.Popen(encoding, stdin=source.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as sink:
+                source.stdout.close()
+                _, errors = sink.communicate()
+                taken = time.perf_counter() - start
+            check(encoding, sink, errors)
+            errors = source.stderr.read()
+        check(importing, source, errors)
+        return {"pipe": RECORDING / taken}
+
+    def close(self) -> None:
+        pass
+
+
+class Peer:
+    """A peer in its own process, which stays for all the rounds of a job and waits between them."""
+
+    def __init__(self, name: str, title: str, script: str, python: str, inputs: Inputs, jobs: dict[str, list[str]]):
+        self.name, self.title, self.script = name, title, HERE / script
+        self.python, self.inputs, self.jobs = python, inputs, jobs
+        self.precisions = sorted({p for of_job in jobs.values() for p in of_job})
+
+    def versions(self) -> dict[str, str] | None:
+        """The versions of its packages, or nothing when they are not installed."""
+        try:
+            return json.loads(run([self.python, self.script, "versions"])[0])
+        except (Failed, OSError):
+            return None
+
+    def open(self, job: str, precision: str, threads: int):
+        if precision not in self.jobs.get(job, []):
+            return None
+        i = self.inputs
+        command = [self.python, self.script, job, "--precision", precision, "--threads", str(threads), "--frames", str(i.frames)]
+        if self.name == "onnx":
+            command += ["--graphs", i.graphs]
+        else:
+            command += ["--model", i.model, "--voice", i.voice, "--text", i.text]
+        return FreshSession(command) if job == "first" else PeerSession(command)
+
+
+class FreshSession:
+    def __init__(self, command: list):
+        self.command = command
+
+    def measure(self) -> dict[str, float]:
+        return {"first": first_byte(self.command)}
+
+    def close(self) -> None:
+        pass
+
+
+class PeerSession:
+    def __init__(self, command: list):
+        self.command = command
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.answer()  # it is ready
+
+    def answer(self) -> dict[str, float]:
+        line = self.process.stdout.readline()
+        if not line.startswith("{"):
+            self.close()
+            raise Failed(" ".join(map(str, self.command)) + f": ended with exit status {self.process.returncode}")
+        return json.loads(line)
+
+    def measure(self) -> dict[str, float]:
+        try:
+            self.process.stdin.write("once\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the answer tells
+        return self.answer()
+
+    def close(self) -> None:
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.process.wait()
+
+
+def peers(python: str, inputs: Inputs) -> list[Peer]:
+    both = ["f32", "int8"]
+    return [
+        Peer("pytorch", "PyTorch", "pytorch.py", python, inputs,
+             {"lm": both, "prefix": both, "whole": both, "mimi": ["f32"], "encode": ["f32"], "pipe": ["f32"], "first": ["f32"],
+              "train": ["f32"]}),
+        Peer("onnx", "ONNX Runtime", "onnx_runtime.py", python, inputs, {"lm": both, "mimi": both, "whole": both}),
+    ]
