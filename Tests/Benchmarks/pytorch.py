@@ -160,7 +160,8 @@ def main() -> None:
     if a.job == "versions":
         print(json.dumps({"python": platform.python_version()} | official.versions()))
         return
-    torch.set_num_threads(a.threads)
+    # Generation keeps the package's own setting, which is faster: a thread for the language model and one for the decoder.
+    torch.set_num_threads(1 if a.job in ("whole", "first") else a.threads)
     torch.manual_seed(0)
     a.voice = a.voice and a.voice.resolve()
     os.chdir(a.model)  # paths in the configuration count from the working directory
