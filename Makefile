@@ -52,6 +52,14 @@ demo: build ## the main job in miniature: speak a corpus, prepare, train, speak 
 	Scripts/dependencies demo
 	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo.mk demo
 
+.PHONY: demo-control
+demo-control: demo ## what the text is worth in the demo: the same model trained on shuffled words, beside it
+	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo.mk demo DEMO=$(or $(DEMO),demo)/shuffled SHUFFLED=1
+	for run in $(or $(DEMO),demo) $(or $(DEMO),demo)/shuffled; do \
+	  printf '%-16s held-out flow_diag at the end: ' "$$run"; \
+	  grep '"valid"' "$$run/run/progress.jsonl" | tail -n 1 | grep -oE '"flow_diag": *[0-9.]+' | grep -oE '[0-9.]+$$'; \
+	done
+
 .PHONY: check
 check: test ## test, and what an installed copy and the scripts must show
 	Scripts/dependencies install readers

@@ -8,8 +8,8 @@ import Tensors
 import Text
 
 /// Start values of a new model, by name and shape. The language model begins as the official trainer
-/// begins it. The codec is at unit gain, so that its latents vary with the sound although it never
-/// learned anything.
+/// begins it. The codec is at unit gain, and its strided convolutions average, so that its latents
+/// follow the sound although it never learned anything.
 struct InitialWeights: Sendable {
   private let seed: UInt64
   private let configuration: Configuration
@@ -84,6 +84,9 @@ struct InitialWeights: Sendable {
     if name.hasSuffix(".scale") { return constant(0.5) }
     if name.hasSuffix(".bias") { return constant(0) }
     if name.contains("upsample") { return normal(0.7) }
+    if name.contains("downsample") || isStridedEncoder(name, shape) {
+      return average(mixing: normal(1.414 / Float(shape[1]).squareRoot()))
+    }
     let fanIn: Int =
       name.contains("convtr") ? 2 * shape[0] : shape.dropFirst().reduce(1, *)
     // ELU halves the power of what passes: √2 keeps it. Speech is quiet, so the first layer
@@ -96,6 +99,25 @@ struct InitialWeights: Sendable {
       name.hasPrefix("mimi.decoder.model.") && shape.first == last.channels && shape.count == 3
     return normal((isOutput ? 0.1 : gain) / Float(fanIn).squareRoot())
   }
+}
+
+/// Whether a weight of the codec is that of a convolution by which its encoder goes to a lower rate:
+/// only those have kernels of even length, twice the stride.
+private func isStridedEncoder(_ name: String, _ shape: [Int]) -> Bool {
+  name.hasPrefix("mimi.encoder.model.") && !name.contains("block") && shape.count == 3
+    && shape[2].isMultiple(of: 2)
+}
+
+/// A strided convolution `[outputs, inputs, kernel]` that mixes channels as the first tap says and takes
+/// the mean over its newest stride. What leaves it says how loud its inputs were, which the text can
+/// tell, and not where in their waves they were, which it cannot.
+private func average(mixing taps: Tensor) -> Tensor {
+  let (values, kernel) = (taps.values, taps.shape[2])
+  let stride = kernel / 2
+  return Tensor(
+    values.indices.map {
+      $0 % kernel < kernel - stride ? 0 : values[$0 - $0 % kernel] / Float(stride)
+    }, shape: taps.shape)
 }
 
 /// Writes a model directory with random weights.
