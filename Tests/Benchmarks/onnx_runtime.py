@@ -20,10 +20,8 @@ import math
 import os
 import pathlib
 import queue
-import statistics
 import sys
 import threading
-import time
 
 import numpy as np
 import onnxruntime

@@ -11,7 +11,8 @@ JOB is one of
     encode   Mimi encoder on 10 s, times real time
     pipe     Mimi encoder on 60 s, times real time
     whole    generation, ms a frame from the difference of two lengths; peak memory
-    train    a training step, s: batch of 8, each 60 frames of voice, 40 tokens, 125 frames; peak memory
+    train    a training step, s: batch of 8, each 60 frames of voice, 40 tokens, 125 frames; peak memory;
+             the official trainer's model and optimiser, without its compilation
     first    writes the first audio of a fresh process to stdout, and ends
 Each but the last measures once for every line on stdin and answers with a line of JSON.
 """

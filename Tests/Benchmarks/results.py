@@ -93,6 +93,15 @@ def save(path: pathlib.Path, results: dict) -> None:
     path.with_suffix(".md").write_text(table(results))
 
 
+def peak(results: dict, threads: int) -> dict[str, float]:
+    """The best of so many threads or fewer."""
+    best = {}
+    for n, figures in results["peaks"].items():
+        if int(n) <= threads:
+            best = highest({"": best}, {"": figures})[""]
+    return best
+
+
 def figure(x: float | None) -> str:
     if x is None:
         return "–"
@@ -108,7 +117,7 @@ def table(results: dict) -> str:
     for row in results["rows"]:
         title, unit, more_is_better = MEASURES[row["measure"]]
         medians = {e: statistics.median(v) for e, v in row["values"].items()}
-        floor = work.floor(row["measure"], row["precision"], row["threads"], results["amounts"], results["peaks"][str(row["threads"])])
+        floor = work.floor(row["measure"], row["precision"], row["threads"], results["amounts"], peak(results, row["threads"]))
         ratio = lambda e: (medians["ttstools"] / medians[e] if more_is_better else medians[e] / medians["ttstools"])
         lines.append([f"{title} ({unit})", row["precision"], str(row["threads"]), figure(floor),
                       *(figure(medians.get(e)) for e in engines),
@@ -120,7 +129,7 @@ def table(results: dict) -> str:
     about = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; {versions}.\n"
              f"{results['weights']}; medians of {results['runs']}, the engines in turn. One thread means one core for all of a process.\n"
              "Floor: the weights' bytes over the memory bandwidth, or the operations over the peak, both the best seen on this machine.\n"
-             "The last columns: how many times faster, or smaller, ttstools is; below 1 it is slower.\n")
+             "The last columns: how many times faster, or smaller, ttstools is; below 1 it is slower. PyTorch's training step is not compiled.\n")
     others = max((row["others"] or 0 for row in results["rows"]), default=0)
     if others > 0.05:
         about += f"The machine was not quiet: others used up to {100 * others:.0f} % of it.\n"
