@@ -57,7 +57,8 @@ struct TextRecords {
         guard part != nil else { return nil }
         return record("", isLast: true)
       }
-      let isBlank = !isInLine && endsLine && !text.unicodeScalars.contains { !$0.properties.isWhitespace }
+      let isBlank =
+        !isInLine && endsLine && !text.unicodeScalars.contains { !$0.properties.isWhitespace }
       isInLine = !endsLine
       switch form {
       case .lines, .longLines:

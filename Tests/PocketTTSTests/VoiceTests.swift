@@ -93,7 +93,8 @@ import Testing
     let two = try speech(synthesizer, voice, text: "Two, three.")
     let both = try speech(synthesizer, voice, text: "One. [pause 1.2345s] Two, three.[pause 1ms]")
     // 29,628 samples are 1.2345 s.
-    #expect(both == one + [Float](repeating: 0, count: 29_628) + two + [Float](repeating: 0, count: 24))
+    #expect(
+      both == one + [Float](repeating: 0, count: 29_628) + two + [Float](repeating: 0, count: 24))
     // Noise is drawn anew after a pause.
     var options = GenerationOptions()
     options.maxFrames = 6

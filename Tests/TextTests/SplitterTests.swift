@@ -40,8 +40,12 @@ import Testing
   /// after quotes, no capital letters.
   private func prose(_ count: Int, seed: UInt64) -> String {
     var random = RandomNumbers(seed: seed)
-    let words = ["the", "garden", "Dr. Who", "yellow", "3.5", "went", "\u{C9}mile", "rain", "no. 7"]
-    let ends = [". ", "! ", "? ", "... ", ".\n", ".\n\n", ".  ", ".\" ", "?\" ", "?\", ", "; ", " ?! "]
+    let words = [
+      "the", "garden", "Dr. Who", "yellow", "3.5", "went", "\u{C9}mile", "rain", "no. 7",
+    ]
+    let ends = [
+      ". ", "! ", "? ", "... ", ".\n", ".\n\n", ".  ", ".\" ", "?\" ", "?\", ", "; ", " ?! ",
+    ]
     return (0..<count).map { _ in
       let sentence = (0...random.index(below: 12)).map { _ in
         words[random.index(below: words.count)]
@@ -92,11 +96,17 @@ import Testing
     let clock = ContinuousClock()
     func time(_ text: String) throws -> (Double, Int) {
       var count = 0
-      let duration = try clock.measure { count = try chunks([text], tokenizer, TextOptions()).count }
-      return (Double(duration.components.attoseconds) * 1e-18 + Double(duration.components.seconds), count)
+      let duration = try clock.measure {
+        count = try chunks([text], tokenizer, TextOptions()).count
+      }
+      return (
+        Double(duration.components.attoseconds) * 1e-18 + Double(duration.components.seconds), count
+      )
     }
     // Ordinary prose, and texts without any place to cut: one word, one sentence, other scripts.
-    for unit in [prose(20, seed: 5), "aaaaaaaaaa", "on and on ", "\u{3042}\u{3044}\u{3046}\u{3002}"] {
+    for unit in [
+      prose(20, seed: 5), "aaaaaaaaaa", "on and on ", "\u{3042}\u{3044}\u{3046}\u{3002}",
+    ] {
       let size = 40_000 / unit.count
       _ = try time(String(repeating: unit, count: 10))
       let (few, _) = try time(String(repeating: unit, count: size))

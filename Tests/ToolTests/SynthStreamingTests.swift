@@ -121,10 +121,14 @@ import Testing
 
   @Test func anInterruptionStopsThePlayer() throws {
     let pid = folder.file("pid")
-    let path = try player("play", "echo $$ > '\(pid).new'; /bin/mv '\(pid).new' '\(pid)'\nexec /bin/sleep 100\n")
+    let path = try player(
+      "play", "echo $$ > '\(pid).new'; /bin/mv '\(pid).new' '\(pid)'\nexec /bin/sleep 100\n")
     let process = try RunningProcess(
       toolPath("tts-synth"),
-      ["--model", model, "--max-frames", "400", "--eos-threshold", "1e9", "--play", "--text", "Hi."],
+      [
+        "--model", model, "--max-frames", "400", "--eos-threshold", "1e9", "--play", "--text",
+        "Hi.",
+      ],
       environment: path, timeLimit: 60)
     for _ in 0..<3000 where !folder.has("pid") { usleep(10_000) }
     // Until the pipe is full.

@@ -98,7 +98,8 @@ import Testing
   }
 
   @Test func badLinesAreRejectedByNumber() throws {
-    let table = "id\ttext\tvoice\tseed\na\tOne.\t\t\n\nb\tTwo.\t\nc d\tThree.\t\t\n"
+    let table =
+      "id\ttext\tvoice\tseed\na\tOne.\t\t\n\nb\tTwo.\t\nc d\tThree.\t\t\n"
       + "e\tFour.\tnobody.wav\t\nf\tFive.\t\t-1\ng\t\t\t\n"
     let result = try synth(["--input-format", "tsv", "--format", "ttsr"], input: table)
     #expect(result.code == 0, "\(result.errors)")
@@ -111,7 +112,8 @@ import Testing
       ])
     #expect(made[1].text == "b\tTwo.\t")
 
-    let json = #"{"text": "One."}"# + "\n{\n[1]\n" + #"{"text": 1}"# + "\n"
+    let json =
+      #"{"text": "One."}"# + "\n{\n[1]\n" + #"{"text": 1}"# + "\n"
       + #"{"text": "x", "speed": 2}"# + "\n"
     let lines = try synth(["--input-format", "jsonl", "--format", "ttsr"], input: json)
     #expect(lines.code == 0, "\(lines.errors)")
@@ -123,7 +125,8 @@ import Testing
     let strict = try synth(["--input-format", "jsonl", "--on-error", "fail"], input: json)
     #expect(strict.code == 65)
     #expect(
-      strict.errors.hasPrefix("tts-synth: standard input: record 'line-000002': line 2: not a JSON"))
+      strict.errors.hasPrefix("tts-synth: standard input: record 'line-000002': line 2: not a JSON")
+    )
   }
 
   @Test func headersAreStrict() throws {
