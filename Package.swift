@@ -7,6 +7,8 @@ import PackageDescription
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+let flyingSocks = Target.Dependency.product(name: "FlyingSocks", package: "FlyingFox")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// System libraries: folder, pkg-config name, Debian package.
@@ -43,6 +45,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
     "Training",
     ["Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "ModelInterface", "Text"]
   ),
+  ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),
 ]
 
 /// What a model may import.
@@ -76,7 +79,7 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     "tts-synth",
     [
       "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
-      "ModelRegistry",
+      "Server", "ModelRegistry",
     ]
   ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
@@ -127,7 +130,7 @@ targets.append(
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training",
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training", "Server",
   "PocketTTS",
 ]
 let testSupport: Target.Dependency = "TestSupport"
@@ -157,6 +160,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
   ],
   targets: targets,
   swiftLanguageModes: [.v6],

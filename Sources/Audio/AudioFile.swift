@@ -24,10 +24,37 @@ public final class AudioFile {
   /// Opens a file and reads its header.
   ///
   /// - Throws: `noInput` when it cannot be opened, `badInput` when it is not whole audio.
-  public init(path: String) throws {
-    self.path = path
+  public convenience init(path: String) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure.systemCall("open", path, code: errno) }
+    try self.init(descriptor: descriptor, path: path)
+  }
+
+  /// Opens a file whose bytes came from elsewhere. They are kept in a file without a name.
+  ///
+  /// - Parameter name: what it is called in messages, and nothing else.
+  public convenience init(bytes: [UInt8], name: String) throws {
+    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(folder)/tts-audio-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&template)
+    guard descriptor >= 0 else {
+      throw Failure.systemCall("create a file in", folder, writing: true, code: errno)
+    }
+    unlink(template)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    do {
+      try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: folder) }
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    lseek(descriptor, 0, SEEK_SET)
+    try self.init(descriptor: descriptor, path: name)
+  }
+
+  /// Reads the header of an open file, which is closed with this object.
+  private init(descriptor: Int32, path: String) throws {
+    self.path = path
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       let code = errno

@@ -26,6 +26,8 @@ struct Synth: Tool {
 
       [pause 0.5s] or [pause 500ms] in a text is silence of that length. Records, and lines of tsv \
       and jsonl input, may name a voice and a seed of their own.
+
+      tts-synth serve answers over HTTP; see tts-synth serve --help.
       """)
 
   /// How the speech is written.

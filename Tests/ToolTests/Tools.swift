@@ -54,10 +54,23 @@ struct CommandDump: Sendable {
   let readsRecords: Bool
 
   static func of(_ tool: String) -> [CommandDump] {
-    guard let result = try? runTool(tool, ["--experimental-dump-help"]),
-      let json = try? JSON.parse(result.output), let command = json["command"]
-    else { return [] }
-    return commands(command, words: [])
+    guard let command = dump(tool, []) else { return [] }
+    // A tool that works without a command names those that it has all the same in its help.
+    let help = (try? runTool(tool, ["--help"]).text) ?? ""
+    let more = help.matches(of: /see\s+([a-z-]+)\s+([a-z-]+)\s+--help/).filter { $0.1 == tool }
+      .compactMap { match -> CommandDump? in
+        let word = String(match.2)
+        let below = dump(tool, [word])?["subcommands"]?.array?.first {
+          $0["commandName"]?.string == word
+        }
+        return below.flatMap { commands($0, words: [word]).first }
+      }
+    return commands(command, words: []) + more
+  }
+
+  private static func dump(_ tool: String, _ words: [String]) -> JSON? {
+    let result = try? runTool(tool, words + ["--experimental-dump-help"])
+    return result.flatMap { try? JSON.parse($0.output) }?["command"]
   }
 
   private static func commands(_ json: JSON, words: [String]) -> [CommandDump] {
