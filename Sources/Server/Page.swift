@@ -67,7 +67,10 @@ func page(voices: [String], sampleRate: Int) -> String {
             seconds += count / rate;
             by('state').textContent = seconds.toFixed(1) + ' s';
           }
-          await new Promise(end => setTimeout(end, 1000 * (at - context.currentTime) + 200));
+          await new Promise((end, abort) => {
+            setTimeout(end, 1000 * (at - context.currentTime) + 200);
+            request.signal.onabort = () => abort(request.signal.reason);
+          });
         } catch (error) {
           by('state').textContent = error.name === 'AbortError' ? 'stopped' : error.message;
         } finally {
