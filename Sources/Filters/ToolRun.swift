@@ -98,6 +98,16 @@ public final class ToolRun: Sendable {
     return name.withUnsafeBufferPointer { $0.baseAddress.map(String.init(cString:)) ?? "" }
   }
 
+  /// The most memory that this program took, in bytes. `getrusage` counts that of the process which
+  /// started it too.
+  private static var peakMemory: Int? {
+    guard let status = try? readFile("/proc/self/status") else { return nil }
+    let line = String(decoding: status, as: UTF8.self).split(separator: "\n")
+      .first { $0.hasPrefix("VmHWM:") }
+    return line?.split(whereSeparator: \.isWhitespace).dropFirst().first
+      .flatMap { Int($0) }.map { $0 * 1024 }
+  }
+
   /// Times and hosts belong here, never into a stream.
   private func report(_ failure: Failure?) -> JSON {
     let (counts, notes) = state.withLock { ($0.counts, $0.notes) }
@@ -111,7 +121,7 @@ public final class ToolRun: Sendable {
     object["started"] = .string(ISO8601DateFormatter().string(from: startDate))
     object["seconds"] = .number((seconds * 1000).rounded() / 1000)
     object["processor_seconds"] = .number(processor(usage.ru_utime) + processor(usage.ru_stime))
-    object["peak_memory_bytes"] = .integer(Int64(usage.ru_maxrss) * 1024)
+    object["peak_memory_bytes"] = .integer(Int64(Self.peakMemory ?? usage.ru_maxrss * 1024))
     object["threads"] = .integer(Int64(options.threads))
     object["counts"] = .object(counts.mapValues { .integer(Int64($0)) })
     object["exit_code"] = .integer(Int64(failure?.kind.rawValue ?? 0))
