@@ -10,8 +10,6 @@ public struct ProcessResult: Sendable {
   public var output: [UInt8]
   /// What it wrote to standard error.
   public var errors: String
-  /// Peak resident memory in bytes, looked at every two milliseconds.
-  public var peakMemory: Int
   /// Whether it had to be killed because its time was over.
   public var timedOut: Bool
 
@@ -132,9 +130,6 @@ public final class RunningProcess: Sendable {
   /// Sends a signal to the process alone.
   public func signal(_ number: Int32) { kill(identifier, number) }
 
-  /// Closes its standard input, which was kept open.
-  public func closeStandardInput() { closeInput.signal() }
-
   /// What it wrote to standard output so far.
   public var outputSoFar: [UInt8] { output.withLock { $0 } }
 
@@ -146,14 +141,7 @@ public final class RunningProcess: Sendable {
   /// Waits until it has ended. Call it once.
   public func wait() -> ProcessResult {
     var status: Int32 = 0
-    var peak = 0
-    // What the system reports in the end counts what this process held when it started the other.
-    while true {
-      let ended = waitpid(identifier, &status, WNOHANG)
-      if ended == identifier || (ended < 0 && errno != EINTR) { break }
-      peak = max(peak, residentPeak(identifier))
-      usleep(2000)
-    }
+    while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
     // Children that outlived it would hold its pipes open.
     kill(-identifier, SIGKILL)
     ended.signal()
@@ -162,21 +150,8 @@ public final class RunningProcess: Sendable {
     let signal = status & 0x7F
     return ProcessResult(
       code: signal == 0 ? (status >> 8) & 0xFF : 128 + signal, output: outputSoFar,
-      errors: errorsSoFar, peakMemory: peak,
-      timedOut: timedOut.withLock { $0 })
+      errors: errorsSoFar, timedOut: timedOut.withLock { $0 })
   }
-}
-
-/// The most memory that a running process held so far, in bytes.
-private func residentPeak(_ identifier: Int32) -> Int {
-  guard let data = FileManager.default.contents(atPath: "/proc/\(identifier)/status") else {
-    return 0
-  }
-  let line = String(decoding: data, as: UTF8.self).split(separator: "\n").first {
-    $0.hasPrefix("VmHWM:")
-  }
-  let number = line?.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) }
-  return (number ?? 0) * 1024
 }
 
 private func makePipe() throws -> (reading: Int32, writing: Int32) {
@@ -208,6 +183,19 @@ public func runTool(
     toolPath(tool), arguments, input: input, environment: environment, directory: directory,
     timeLimit: timeLimit
   ).wait()
+}
+
+/// Runs a built tool to its end, and tells the most memory that it took, in bytes. That stands in its
+/// own report; the system would count the memory of the process that started it too.
+public func runMeasured(
+  _ tool: String, _ arguments: [String], directory: String? = nil, timeLimit: Double = 120
+) throws -> (result: ProcessResult, peakMemory: Int) {
+  let folder = try ScratchFolder()
+  let result = try runTool(
+    tool, arguments + ["--report", folder.file("report.json")], directory: directory,
+    timeLimit: timeLimit)
+  let report = try JSON.parse(folder.read("report.json"))
+  return (result, report["peak_memory_bytes"]?.integer ?? .max)
 }
 
 /// Runs a script under plain `sh` (without pipefail), with the built tools first in the path.

@@ -1,4 +1,3 @@
-import Base
 import Records
 import Safetensors
 import TestSupport
@@ -68,13 +67,10 @@ import Testing
         .replacing("MODEL", with: fixture("PocketTTS/lsd"))
         .replacing("TRAINED", with: fixture("PocketTTS/lsd_train"))
         .split(separator: " ").map(String.init)
-      // The tool's own report: the system counts the memory of the process that started it too.
-      let result = try runTool(
-        words[0], Array(words.dropFirst()) + ["-T", "2", "--report", "report.json"],
-        directory: folder.path, timeLimit: 300)
+      let (result, peak) = try runMeasured(
+        words[0], Array(words.dropFirst()) + ["-T", "2"], directory: folder.path, timeLimit: 300)
       #expect(result.code == 0, "\(result.errors)")
-      let report = try JSON.parse(folder.read("report.json"))
-      return try #require(report["peak_memory_bytes"]?.integer) >> 20
+      return peak >> 20
     }
     print("memory: \(peaks.map { "\($0)" }.joined(separator: ", ")) MiB: \(line)")
     // 1,000 more records would be 96 MB at least; the allocator's own ups and downs are some 20.

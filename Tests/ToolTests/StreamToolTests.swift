@@ -204,9 +204,9 @@ import Testing
     try writeStream(many, to: folder.file("a.ttsr"))
     try writeStream(many.prefix(200), to: folder.file("b.ttsr"))
     func peak(_ arguments: String...) throws -> Int {
-      let result = try runTool("tts-stream", arguments + ["-T", "2"])
+      let (result, peak) = try runMeasured("tts-stream", arguments + ["-T", "2"])
       #expect(result.code == 0)
-      return result.peakMemory
+      return peak
     }
     for command in ["check", "view", "stat", "diff"] {
       let (small, big) = (folder.file("b.ttsr"), folder.file("a.ttsr"))

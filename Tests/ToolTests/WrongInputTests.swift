@@ -20,7 +20,8 @@ import Testing
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let before = try folder.names()
-    let result = try runTool(tool, arguments, directory: folder.path, timeLimit: 60)
+    let (result, peak) = try runMeasured(
+      tool, arguments, directory: folder.path, timeLimit: 60)
     let comment: Comment = "\(tool) \(arguments.joined(separator: " ")): \(result.errors)"
     #expect(result.code == code, comment, sourceLocation: sourceLocation)
     #expect(
@@ -30,7 +31,7 @@ import Testing
       #expect(result.errors.contains(word), comment, sourceLocation: sourceLocation)
     }
     #expect(try folder.names() == before, comment, sourceLocation: sourceLocation)
-    #expect(result.peakMemory < 256 << 20, comment, sourceLocation: sourceLocation)
+    #expect(peak < 256 << 20, comment, sourceLocation: sourceLocation)
     // What left on a pipe ends in the failure, or is no output at all.
     if !result.output.isEmpty {
       #expect(sourceLocation: sourceLocation) {
