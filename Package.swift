@@ -130,7 +130,8 @@ targets.append(
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training", "Server",
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training",
+  "Server",
   "PocketTTS",
 ]
 let testSupport: Target.Dependency = "TestSupport"

@@ -130,6 +130,9 @@ public final class RunningProcess: Sendable {
   /// Sends a signal to the process alone.
   public func signal(_ number: Int32) { kill(identifier, number) }
 
+  /// Closes its standard input, which was kept open.
+  public func closeStandardInput() { closeInput.signal() }
+
   /// What it wrote to standard output so far.
   public var outputSoFar: [UInt8] { output.withLock { $0 } }
 
@@ -188,12 +191,13 @@ public func runTool(
 /// Runs a built tool to its end, and tells the most memory that it took, in bytes. That stands in its
 /// own report; the system would count the memory of the process that started it too.
 public func runMeasured(
-  _ tool: String, _ arguments: [String], directory: String? = nil, timeLimit: Double = 120
+  _ tool: String, _ arguments: [String], input: [UInt8]? = nil, directory: String? = nil,
+  timeLimit: Double = 120
 ) throws -> (result: ProcessResult, peakMemory: Int) {
   let folder = try ScratchFolder()
   let result = try runTool(
-    tool, arguments + ["--report", folder.file("report.json")], directory: directory,
-    timeLimit: timeLimit)
+    tool, arguments + ["--report", folder.file("report.json")], input: input,
+    directory: directory, timeLimit: timeLimit)
   let report = try JSON.parse(folder.read("report.json"))
   return (result, report["peak_memory_bytes"]?.integer ?? .max)
 }

@@ -54,12 +54,12 @@ import Testing
   @Test func memoryDoesNotGrowWithTheText() throws {
     func peak(_ bytes: Int) throws -> Int {
       let text = prose(bytes)
-      let result = try runTool(
+      let (result, peak) = try runMeasured(
         "tts-synth", ["--model", model, "--max-frames", "1", "--format", "s16le", "-q"],
         input: Array(text.utf8))
       #expect(result.code == 0, "\(result.errors)")
       #expect(result.output.count > bytes)
-      return result.peakMemory
+      return peak
     }
     let few = try peak(20_000)
     let many = try peak(200_000)
