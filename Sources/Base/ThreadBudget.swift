@@ -40,6 +40,11 @@ public enum ThreadBudget {
     try $isInside.withValue(true) { try body() }
   }
 
+  /// Runs the work of several workers that wait for it, on the thread of one of them.
+  public static func forAll<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try $isInside.withValue(false) { try body() }
+  }
+
   /// Calls `body` for every index in 0 ..< count, on several threads; returns when all are done.
   ///
   /// - Parameter body: independent of the order and of the other calls.

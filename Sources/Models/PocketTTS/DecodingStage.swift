@@ -13,16 +13,31 @@ final class DecodingStage: Sendable {
   /// Frames that may wait: the language model does not run away from a slow decoder.
   private let room = DispatchSemaphore(value: 8)
   private let pending = DispatchGroup()
+  private let block: Int
+  /// Frames that wait for their block to be full.
+  private let gathered = Locked<[Tensor]>([])
 
-  init(_ decoder: any AudioDecoder) {
+  /// - Parameter block: frames that are decoded together.
+  init(_ decoder: any AudioDecoder, block: Int = 1) {
     self.decoder = Locked(decoder)
+    self.block = block
     queue = ThreadBudget.available > 1 ? DispatchQueue(label: "decoder") : nil
   }
 
-  /// Hands over a frame.
+  /// Hands over a frame; it is decoded once its block is full.
   ///
   /// - Parameter latent: `[1, channels]`, not normalised.
   func decode(_ latent: Tensor) {
+    let full: [Tensor] = gathered.withLock { gathered in
+      gathered.append(latent)
+      guard gathered.count == block else { return [] }
+      defer { gathered = [] }
+      return gathered
+    }
+    if !full.isEmpty { start(concatenateRows(full)) }
+  }
+
+  private func start(_ latent: Tensor) {
     guard let queue else { return decodeNow(latent) }
     room.wait()
     queue.async(group: pending) { [self] in
@@ -51,6 +66,8 @@ final class DecodingStage: Sendable {
 
   /// All frames that are left, in order.
   func finish() -> [[Float]] {
+    let rest = gathered.withLock { $0 }
+    if !rest.isEmpty { start(concatenateRows(rest)) }
     pending.wait()
     return takeReady()
   }

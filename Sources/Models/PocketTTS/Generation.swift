@@ -15,9 +15,12 @@ struct Generator: Synthesizer {
   /// False when the file ships without the codec's encoder: then a recording cannot be a voice.
   let clonesVoices: Bool
   let path: String
+  /// What speeches of several threads make their frames in.
+  var batch: StepBatch?
 
   private var configuration: Configuration { flowLM.configuration }
   var sampleRate: Int { mimi.sampleRate }
+  private static let decodedTogether = 8
 
   // MARK: Voices
 
@@ -59,7 +62,26 @@ struct Generator: Synthesizer {
 
   // MARK: Speech
 
+  func inBatches() -> any Synthesizer {
+    var copy = self
+    copy.batch = StepBatch(flowLM)
+    return copy
+  }
+
   func speak(
+    _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
+    onAudio: ([Float]) throws -> Void
+  ) throws -> GenerationSummary {
+    // What is not done together is done by each on its own thread.
+    guard batch != nil else {
+      return try speakNow(nextText, voice: voice, options: options, name: name, onAudio: onAudio)
+    }
+    return try ThreadBudget.alone {
+      try speakNow(nextText, voice: voice, options: options, name: name, onAudio: onAudio)
+    }
+  }
+
+  private func speakNow(
     _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
     onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
@@ -74,13 +96,14 @@ struct Generator: Synthesizer {
       let (prepared, guess) = try prepareText(piece.text, options: rules)
       let tokens = try tokenizer.encode(prepared)
       var noise = Noise(options, configuration, name: "\(name)/\(summary.pieces)")
-      let decoder = DecodingStage(mimi.makeDecoder())
+      // In a batch nobody waits for the next frame: several at a time decode faster.
+      let decoder = DecodingStage(mimi.makeDecoder(), block: batch == nil ? 1 : Self.decodedTogether)
       var position = 0
       func hand(_ frames: [[Float]]) throws {
         for var samples in frames {
           Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
           position += samples.count
-          summary.frames += 1
+          summary.frames += samples.count / mimi.frameSize
           try onAudio(samples)
         }
       }
@@ -118,20 +141,17 @@ struct Generator: Synthesizer {
       framesAfterEnd: Policy.framesAfterEnd(
         requested: options.framesAfterEnd, recommended: configuration.recommendedFramesAfterEOS,
         guess: frameGuess))
-    let times = flowLM.head.stepTimes(options.decodeSteps)
-    var input = flowLM.bos.reshaped([1, configuration.latentWidth])
-    for step in 0..<limit {
-      let x = transformer(
-        flowLM.embed(latents: input), state: &state)
-      let hidden = flowLM.hidden(x)
-      let logit = flowLM.endOfSpeechLogits(hidden).scalar
-      let latent = flowLM.head.sample(
-        hidden, noise: noise.next(), times: times)
-      if end.stops(atStep: step, logit: logit) { return true }
-      try onLatent(latent)
-      input = latent
+    let speech = SpeechState(
+      state, times: flowLM.head.stepTimes(options.decodeSteps),
+      first: flowLM.bos.reshaped([1, configuration.latentWidth]))
+    return try CurrentSpeechBatch.take(partIn: batch) {
+      for step in 0..<limit {
+        speech.advance(flowLM, noise: noise.next(), batch: batch)
+        if end.stops(atStep: step, logit: speech.endOfSpeechLogit) { return true }
+        try onLatent(speech.latent)
+      }
+      return end.endStep != nil
     }
-    return end.endStep != nil
   }
 }
 
