@@ -131,8 +131,7 @@ targets.append(
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
   "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training",
-  "Server",
-  "PocketTTS",
+  "Server", "PocketTTS",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(

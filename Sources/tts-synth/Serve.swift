@@ -23,7 +23,8 @@ struct Serve: Tool {
       """)
 
   @Option(
-    help: ArgumentHelp("The model: a directory or a YAML file.", valueName: "dir"),
+    help: ArgumentHelp(
+      "The model: a directory, a YAML file, or an official name (english).", valueName: "model"),
     completion: .file())
   var model: String
   @Option(

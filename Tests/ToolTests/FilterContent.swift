@@ -133,7 +133,7 @@ import Testing
       #expect(result.code == 0, "\(result.errors)")
       return peak
     }
-    // The first fill what is bounded; 1,000 more of 96 kB would be 96 MB.
+    // The first 1,000 fill what is bounded; 1,000 more of 96 kB would be 96 MB.
     let few = try peak(1000)
     let many = try peak(2000)
     #expect(
