@@ -8,7 +8,17 @@ import Synchronization
 /// that worker's thread. How work is split never changes a result: pieces are independent.
 public enum ThreadBudget {
   private static let limitBox = Locked<Int>(processorCount)
-  @TaskLocal private static var isInside = false
+  @TaskLocal private static var place = Place.outside
+
+  /// Whose work the current thread does.
+  private enum Place: Sendable {
+    /// The process's one main job, which splits it among all threads that no stage has taken.
+    case outside
+    /// A stage's that may split it.
+    case stage
+    /// One worker's among others.
+    case worker
+  }
 
   /// Processors this process may run on.
   public static var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }
@@ -19,25 +29,46 @@ public enum ThreadBudget {
     set { limitBox.withLock { $0 = max(1, newValue) } }
   }
 
-  /// Threads that work a stage of its own needs at the moment.
-  private static let taken = Atomic<Int>(0)
+  /// Threads that stages have taken: one of each.
+  private static let taken = Monitor(0)
+  /// The same number for whoever only looks.
+  private static let takenNow = Atomic<Int>(0)
 
   /// Threads among which work can be split here: 1 inside of work that was split already.
   public static var available: Int {
-    isInside ? 1 : max(1, limit - taken.load(ordering: .relaxed))
+    switch place {
+    case .worker: 1
+    case .outside: max(1, limit - takenNow.load(ordering: .relaxed))
+    case .stage: max(1, 1 + limit - takenNow.load(ordering: .relaxed))
+    }
   }
 
-  /// Runs a stage beside others, on this thread alone; what others split in the meantime leaves it a
-  /// thread.
-  public static func beside<Result>(_ body: () throws -> Result) rethrows -> Result {
-    taken.add(1, ordering: .relaxed)
-    defer { taken.subtract(1, ordering: .relaxed) }
-    return try alone(body)
+  /// Runs a stage beside others, as soon as one of the threads is free.
+  ///
+  /// What others split in the meantime leaves it that thread. It must not wait for other stages.
+  ///
+  /// - Parameter splits: whether its work is split among the threads that are left.
+  public static func inTurn<Result>(splits: Bool = false, _ body: () throws -> Result) rethrows
+    -> Result
+  {
+    taken.wait { taken -> Void? in
+      guard taken < limit else { return nil }
+      taken += 1
+      takenNow.store(taken, ordering: .relaxed)
+      return ()
+    }
+    defer {
+      taken.withLock { taken in
+        taken -= 1
+        takenNow.store(taken, ordering: .relaxed)
+      }
+    }
+    return try $place.withValue(splits ? .stage : .worker) { try body() }
   }
 
   /// Runs work as one worker among others: what it splits stays on its own thread.
   public static func alone<Result>(_ body: () throws -> Result) rethrows -> Result {
-    try $isInside.withValue(true) { try body() }
+    try $place.withValue(.worker) { try body() }
   }
 
   /// Calls `body` for every index in 0 ..< count, on several threads; returns when all are done.
@@ -51,7 +82,7 @@ public enum ThreadBudget {
     }
     let next = AtomicCounter()
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
-      $isInside.withValue(true) {
+      $place.withValue(.worker) {
         while true {
           let index = next.take()
           guard index < count else { return }

@@ -75,6 +75,96 @@ CK_INLINE void weighted_sum(const float *x, ptrdiff_t stride, const float *scale
   }
 }
 
+// MARK: Four queries at a time
+//
+// What is read of the keys and values serves all of them. Each query's sums are the chains that `dots`
+// and `weighted_sum` make for it alone, to the bit.
+
+typedef float v16 __attribute__((vector_size(64)));
+
+// Two vectors of eight, side by side.
+CK_INLINE void pair(v16 *out, const float *a, const float *b) {
+  v8 low, high;
+  V8_LOAD(low, a);
+  V8_LOAD(high, b);
+  *out = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+// Within each half: a, b, … of x; 16 more is of y.
+#define HALVES(x, y, a, b, c, d, e, f, g, h)                                                       \
+  __builtin_shufflevector(x, y, a, b, c, d, e, f, g, h, a + 8, b + 8, c + 8, d + 8, e + 8, f + 8,  \
+                          g + 8, h + 8)
+
+// The sums of eight vectors' lanes, each by the tree of V8_SUM, in each half for itself.
+CK_INLINE void eight_sums(v16 *out, const v16 t[8]) {
+  v16 fours[4], twos[2];
+  for (int r = 0; r < 4; r++)
+    fours[r] = HALVES(t[2 * r], t[2 * r + 1], 0, 1, 2, 3, 16, 17, 18, 19) +
+               HALVES(t[2 * r], t[2 * r + 1], 4, 5, 6, 7, 20, 21, 22, 23);
+  for (int r = 0; r < 2; r++)
+    twos[r] = HALVES(fours[2 * r], fours[2 * r + 1], 0, 1, 16, 17, 4, 5, 20, 21) +
+              HALVES(fours[2 * r], fours[2 * r + 1], 2, 3, 18, 19, 6, 7, 22, 23);
+  // In the order 0, 2, 4, 6, 1, 3, 5, 7.
+  v16 sums = HALVES(twos[0], twos[1], 0, 2, 16, 18, 4, 6, 20, 22) +
+             HALVES(twos[0], twos[1], 1, 3, 17, 19, 5, 7, 21, 23);
+  *out = HALVES(sums, sums, 0, 4, 1, 5, 2, 6, 3, 7);
+}
+
+// `dots` of four vectors with `count` others.
+CK_INLINE void dots_of_four(const float *a, ptrdiff_t a_stride, const float *b, ptrdiff_t stride,
+                            ptrdiff_t count, ptrdiff_t n, float *out, ptrdiff_t out_stride) {
+  for (ptrdiff_t j = 0; j < count; j += 8) {
+    v16 t[2][8], p, q, both, sums;
+    memset(t, 0, sizeof t);
+    const float *rows[8];
+    for (int r = 0; r < 8; r++) rows[r] = b + (j + r < count ? j + r : j) * stride;
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+      pair(&p, a + i, a + a_stride + i);
+      pair(&q, a + 2 * a_stride + i, a + 3 * a_stride + i);
+      for (int r = 0; r < 8; r++) {
+        pair(&both, rows[r] + i, rows[r] + i);
+        t[0][r] += p * both;
+        t[1][r] += q * both;
+      }
+    }
+    for (int h = 0; h < 2; h++) {
+      eight_sums(&sums, t[h]);
+      memcpy(out + 2 * h * out_stride + j, &sums, 32);
+      memcpy(out + (2 * h + 1) * out_stride + j, (const float *)&sums + 8, 32);
+    }
+  }
+}
+
+// `weighted_sum` of 32 columns for four queries: query r has weights[r][first[r] ..< end[r]], of
+// which last first ..< first end is common to all.
+CK_INLINE void weighted_sum_of_four(const float *x, ptrdiff_t stride, const float *weights,
+                                    ptrdiff_t weights_stride, const ptrdiff_t first[4],
+                                    const ptrdiff_t end[4], const float factor[4], float *y,
+                                    ptrdiff_t y_stride) {
+  v16 total[4][2], a[2];
+  memset(total, 0, sizeof total);
+#define ADD(r, j)                                           \
+  memcpy(a, x + (j) * stride, sizeof a);                    \
+  total[r][0] += a[0] * weights[(r) * weights_stride + (j)]; \
+  total[r][1] += a[1] * weights[(r) * weights_stride + (j)];
+  for (int r = 0; r < 4; r++)
+    for (ptrdiff_t j = first[r]; j < first[3]; j++) { ADD(r, j) }
+  for (ptrdiff_t j = first[3]; j < end[0]; j++) {
+    memcpy(a, x + j * stride, sizeof a);
+    for (int r = 0; r < 4; r++) {
+      total[r][0] += a[0] * weights[r * weights_stride + j];
+      total[r][1] += a[1] * weights[r * weights_stride + j];
+    }
+  }
+  for (int r = 0; r < 4; r++) {
+    for (ptrdiff_t j = end[0]; j < end[r]; j++) { ADD(r, j) }
+    total[r][0] *= factor[r];
+    total[r][1] *= factor[r];
+    memcpy(y + r * y_stride, total[r], sizeof total[r]);
+  }
+#undef ADD
+}
+
 CK_INLINE void add_scaled(float *y, const float *x, float scale, ptrdiff_t n) {
   for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * scale;
 }
@@ -96,24 +186,54 @@ void ck_rotate(float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t heads, ptrd
   }
 }
 
+// The weights of `n` values from their scores; returns one over their sum.
+CK_INLINE float softmax(float *scores, ptrdiff_t n, float scale, float *lse) {
+  for (ptrdiff_t j = 0; j < n; j++) scores[j] *= scale;
+  const float top = greatest(scores, n);
+  for (ptrdiff_t j = 0; j < n; j++) scores[j] = ck_exp(scores[j] - top);
+  const float sum = sum_of(scores, n);
+  if (lse) *lse = top + logf(sum);
+  return 1.0f / sum;
+}
+
+ptrdiff_t ck_attention_room(ptrdiff_t keys) { return 4 * (keys + 8); }
+
 CK_CLONES
 void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
                   ptrdiff_t kv_stride, float *out, ptrdiff_t out_stride, ptrdiff_t queries,
                   ptrdiff_t offset, ptrdiff_t context, ptrdiff_t dimension, float scale,
                   float *scores, float *lse) {
-  for (ptrdiff_t i = 0; i < queries; i++) {
-    ptrdiff_t last = offset + i;
-    ptrdiff_t first = context > 0 && last - context + 1 > 0 ? last - context + 1 : 0;
+  // With fewer registers four queries would not fit.
+  const int takes_four = dimension % 8 == 0 && (context == 0 || context > 4) && ck_has_avx512();
+  const ptrdiff_t room = offset + queries + 8;
+  for (ptrdiff_t i = 0; i < queries;) {
+    const int count = takes_four && i + 4 <= queries ? 4 : 1;
+    ptrdiff_t first[4], end[4];
+    float factor[4];
+    for (int r = 0; r < count; r++) {
+      end[r] = offset + i + r + 1;
+      first[r] = context > 0 && end[r] > context ? end[r] - context : 0;
+    }
     const float *query = q + i * q_stride;
-    const ptrdiff_t n = last - first + 1;
-    dots(query, k + first * kv_stride, kv_stride, n, dimension, scores);
-    for (ptrdiff_t j = 0; j < n; j++) scores[j] *= scale;
-    const float top = greatest(scores, n);
-    for (ptrdiff_t j = 0; j < n; j++) scores[j] = ck_exp(scores[j] - top);
-    const float sum = sum_of(scores, n);
-    weighted_sum(v + first * kv_stride, kv_stride, scores, n, dimension, 1.0f / sum,
-                 out + i * out_stride);
-    if (lse) lse[i] = top + logf(sum);
+    float *target = out + i * out_stride;
+    ptrdiff_t d = 0;
+    if (count == 4)
+      dots_of_four(query, q_stride, k + first[0] * kv_stride, kv_stride, end[3] - first[0],
+                   dimension, scores + first[0], room);
+    else
+      dots(query, k + first[0] * kv_stride, kv_stride, end[0] - first[0], dimension,
+           scores + first[0]);
+    for (int r = 0; r < count; r++)
+      factor[r] = softmax(scores + r * room + first[r], end[r] - first[r], scale,
+                          lse ? lse + i + r : NULL);
+    if (count == 4)
+      for (; d + 32 <= dimension; d += 32)
+        weighted_sum_of_four(v + d, kv_stride, scores, room, first, end, factor, target + d,
+                             out_stride);
+    for (int r = 0; r < count && d < dimension; r++)
+      weighted_sum(v + first[r] * kv_stride + d, kv_stride, scores + r * room + first[r],
+                   end[r] - first[r], dimension - d, factor[r], target + r * out_stride + d);
+    i += count;
   }
 }
 

@@ -7,12 +7,14 @@
 // Floats of k that are worked on at a time: a panel of them stays in the second-level cache.
 #define DEPTH 256
 #define TILE_MOST 14
+// Of so few tiles reading the weights takes the longest.
+#define FEW_TILES 2
 
 typedef struct {
   int rows;
-  void (*f32)(int, const float *, const void *, const char *, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*bf16)(int, const float *, const void *, const char *, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*int8)(int, const float *, const void *, const char *, ptrdiff_t, float *, ptrdiff_t, int);
+  void (*f32)(int, const float *, const void *, const char *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, int);
+  void (*bf16)(int, const float *, const void *, const char *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, int);
+  void (*int8)(int, const float *, const void *, const char *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, int);
   void (*expand)(int, const void *, float *, ptrdiff_t);
 } Kernels;
 
@@ -54,9 +56,7 @@ KERNELS(plain, 6)
 
 static const Kernels *kernels(int level) {
 #if defined(__x86_64__)
-  if (level >= 3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return &kernels_v4;
+  if (level >= 3 && ck_has_avx512()) return &kernels_v4;
   if (level >= 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return &kernels_v3;
 #endif
@@ -180,7 +180,7 @@ static void finish(float *y, ptrdiff_t stride, int rows, ptrdiff_t columns, cons
 }
 
 ptrdiff_t ck_product_room(ptrdiff_t m, ptrdiff_t k) {
-  ptrdiff_t depth = m <= TILE_MOST ? k : least(k, DEPTH);
+  ptrdiff_t depth = m <= FEW_TILES * TILE_MOST ? k : least(k, DEPTH);
   return (m + TILE_MOST) * depth + 8 + depth * CK_PANEL + TILE_MOST * CK_PANEL;
 }
 
@@ -191,8 +191,8 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
   const Kernels *kernel = kernels(instructions);
   const int most = kernel->rows;
   const ptrdiff_t size = format == CK_F32 ? 4 : format == CK_BF16 ? 2 : 1;
-  // Few rows: weights are read once, straight through.
-  const ptrdiff_t depth = m <= most ? k : least(k, DEPTH);
+  // Few rows: weights are read straight through, as fast as they come.
+  const ptrdiff_t depth = m <= FEW_TILES * most ? k : least(k, DEPTH);
   const ptrdiff_t tiles = (m + most - 1) / most;
   // Tiles of about the same height: a low one would wait for its own sums.
   const ptrdiff_t height = (m + tiles - 1) / tiles;
@@ -213,8 +213,10 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
       for (ptrdiff_t t = 0; t < tiles; t++) {
         const int rows = (int)least(height, m - t * height);
         if (rows <= 0) break;
-        // While the first tile is multiplied the next panel comes to the second-level cache.
-        const char *ahead = (const char *)panels + ((p + 1) * k + start) * CK_PANEL * size;
+        // Meanwhile the next panel comes to the second-level cache, by halves where two tiles share it.
+        const ptrdiff_t line = CK_PANEL * size, share = tiles > 1 && line > 64 ? line / 2 : line;
+        const char *ahead = (const char *)panels + ((p + 1) * k + start) * line + t * share;
+        const ptrdiff_t width = (t + 1) * share <= line ? share : 0;
         float *target = y + t * height * y_stride + column;
         const int isWhole = columns == CK_PANEL;
         float *c = isWhole ? target : edge;
@@ -223,11 +225,11 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
           for (int r = 0; r < rows; r++)
             memcpy(edge + r * CK_PANEL, target + r * y_stride, (size_t)columns * sizeof *edge);
         if (format == CK_F32 || expands)
-          kernel->f32(rows, a + t * height * depth, b, t == 0 ? ahead : NULL, d, c, stride, start > 0);
+          kernel->f32(rows, a + t * height * depth, b, ahead, width, d, c, stride, start > 0);
         else if (format == CK_BF16)
-          kernel->bf16(rows, a + t * height * depth, b, t == 0 ? ahead : NULL, d, c, stride, start > 0);
+          kernel->bf16(rows, a + t * height * depth, b, ahead, width, d, c, stride, start > 0);
         else
-          kernel->int8(rows, a + t * height * depth, b, t == 0 ? ahead : NULL, d, c, stride, start > 0);
+          kernel->int8(rows, a + t * height * depth, b, ahead, width, d, c, stride, start > 0);
         if (!isWhole)
           for (int r = 0; r < rows; r++)
             memcpy(target + r * y_stride, edge + r * CK_PANEL, (size_t)columns * sizeof *edge);

@@ -27,10 +27,12 @@ CK_INLINE void NAME(load_int8)(VEC *out, const void *p, ptrdiff_t i) {
   *out = __builtin_convertvector(bytes, VEC);
 }
 
-// c[r][0 ..< 2 LANES] (+)= sum_k a[k][r] b[k][0 ..< 2 LANES]; rows of b are CK_PANEL wide.
+// c[r][0 ..< 2 LANES] (+)= sum_k a[k][r] b[k][0 ..< 2 LANES]; rows of b are CK_PANEL wide. With each
+// row `width` bytes of a row of what comes next are brought to the second-level cache.
 #define TILE(FORMAT, SIZE)                                                                        \
   CK_INLINE void NAME(tile_##FORMAT)(int rows, const float *a, const void *b, const char *ahead,     \
-                                     ptrdiff_t k, float *c, ptrdiff_t c_stride, int resume) {     \
+                                     ptrdiff_t width, ptrdiff_t k, float *c, ptrdiff_t c_stride,  \
+                                     int resume) {                                                \
     VEC sum[ROWS][2];                                                                             \
     _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {                           \
       if (resume) {                                                                               \
@@ -43,10 +45,12 @@ CK_INLINE void NAME(load_int8)(VEC *out, const void *p, ptrdiff_t i) {
     }                                                                                             \
     for (ptrdiff_t i = 0; i < k; i++, a += rows) {                                                \
       /* The second-level cache is filled ahead: the hardware stops at each page. */              \
-      if (rows <= 3) ahead = (const char *)b + i * CK_PANEL * SIZE + 6144;                        \
-      if (rows <= 3 || ahead)                                                                     \
+      if (rows <= 3)                                                                              \
         for (int line = 0; line < 2 * LANES * SIZE; line += 64)                                   \
-          __builtin_prefetch(ahead + (rows <= 3 ? 0 : i * CK_PANEL * SIZE) + line, 0, 2);         \
+          __builtin_prefetch((const char *)b + i * CK_PANEL * SIZE + 6144 + line, 0, 2);          \
+      else                                                                                        \
+        for (ptrdiff_t line = 0; line < width; line += 64)                                        \
+          __builtin_prefetch(ahead + i * CK_PANEL * SIZE + line, 0, 2);                           \
       VEC left, right;                                                                            \
       NAME(load_##FORMAT)(&left, b, i * CK_PANEL);                                                \
       NAME(load_##FORMAT)(&right, b, i * CK_PANEL + LANES);                                       \
@@ -65,10 +69,10 @@ TILE(bf16, 2)
 TILE(int8, 1)
 
 #define CASE(FORMAT, R) \
-  case R: if (R <= ROWS) NAME(tile_##FORMAT)(R <= ROWS ? R : 1, a, b, ahead, k, c, c_stride, resume); break;
+  case R: if (R <= ROWS) NAME(tile_##FORMAT)(R <= ROWS ? R : 1, a, b, ahead, half ? 0 : width, k, c, c_stride, resume); break;
 #define TILES(FORMAT, SIZE)                                                                    \
   static void NAME(panel_##FORMAT)(int rows, const float *a, const void *panel,                \
-                                   const char *ahead, ptrdiff_t k, float *c,                   \
+                                   const char *ahead, ptrdiff_t width, ptrdiff_t k, float *c,  \
                                    ptrdiff_t c_stride, int resume) {                           \
     for (int half = 0; half < CK_PANEL; half += 2 * LANES, c += 2 * LANES) {                   \
       const void *b = (const char *)panel + half * SIZE;                                       \

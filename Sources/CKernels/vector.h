@@ -13,6 +13,16 @@
 #endif
 #define CK_INLINE static inline __attribute__((always_inline))
 
+// Whether the machine has the x86-64-v4 instructions.
+CK_INLINE int ck_has_avx512(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+  return 0;
+#endif
+}
+
 typedef float v8 __attribute__((vector_size(32)));
 typedef int32_t i8 __attribute__((vector_size(32)));
 

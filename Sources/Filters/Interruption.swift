@@ -95,7 +95,7 @@ public enum Interruption {
 nonisolated(unsafe) private var signalPipe: Int32 = -1
 
 /// Starts a thread of its own for work that blocks or computes for long.
-func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+public func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
   let thread = Thread { body() }
   thread.name = name
   thread.stackSize = 8 << 20

@@ -9,11 +9,17 @@ import Base
 ///
 /// No deadlock: parts are added to the newest unit only, so whoever looks for work finds the oldest
 /// open unit first, and the oldest unit's outputs are always taken.
-final class OrderedUnits<Input, Output>: @unchecked Sendable {
+public final class OrderedUnits<Input, Output>: @unchecked Sendable {
   /// Memory that may wait in queues.
-  struct Bounds {
+  public struct Bounds {
     var units: Int
     var bytes: Int
+
+    /// So many units that were not handed out yet, and so many bytes of inputs and of outputs.
+    public init(units: Int, bytes: Int) {
+      self.units = units
+      self.bytes = bytes
+    }
 
     init(threads: Int) {
       units = 16 + 8 * threads
@@ -22,7 +28,7 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   }
 
   /// One unit; its fields are guarded by the pool's monitor.
-  final class Unit {
+  public final class Unit {
     fileprivate var inputs: [(value: Input, size: Int)] = []
     fileprivate var outputs: [Output] = []
     fileprivate var outputBytes = 0
@@ -49,7 +55,8 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   private let bounds: Bounds
   private let state = Monitor(State())
 
-  init(bounds: Bounds) {
+  /// A pool without units.
+  public init(bounds: Bounds) {
     self.bounds = bounds
     let state = state
     Interruption.onRequest { state.wake() }
@@ -58,7 +65,7 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   // MARK: The reader's side
 
   /// Opens a unit after all others; nil when the run has stopped.
-  func open() -> Unit? {
+  public func open() -> Unit? {
     state.wait { state -> Unit?? in
       if state.isStopped { return .some(nil) }
       guard state.units.count - state.first < bounds.units else { return nil }
@@ -69,7 +76,7 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   }
 
   /// Adds an input to the newest unit; false when the run has stopped.
-  func add(_ input: Input, size: Int, to unit: Unit, isLast: Bool) -> Bool {
+  public func add(_ input: Input, size: Int, to unit: Unit, isLast: Bool) -> Bool {
     state.wait { state in
       if state.isStopped { return false }
       guard state.inputBytes == 0 || state.inputBytes + size <= bounds.bytes else { return nil }
@@ -82,7 +89,7 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   }
 
   /// Opens a unit that needs no work; false when the run has stopped.
-  func pass(_ outputs: [Output], size: Int) -> Bool {
+  public func pass(_ outputs: [Output], size: Int) -> Bool {
     guard let unit = open() else { return false }
     return state.wait { state in
       if state.isStopped { return false }
@@ -105,12 +112,12 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   }
 
   /// Says that no unit follows.
-  func close() { state.withLock { $0.isClosed = true } }
+  public func close() { state.withLock { $0.isClosed = true } }
 
   // MARK: The workers' side
 
   /// Works until all units are finished or the run stops.
-  func work(_ body: (Input, Unit) -> Void) {
+  public func work(_ body: (Input, Unit) -> Void) {
     while let unit = takeUnit() {
       while let input = takeInput(of: unit) { body(input, unit) }
     }
@@ -143,16 +150,25 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   }
 
   /// Adds an output of a unit in work; false when the run has stopped.
-  func emit(_ output: Output, size: Int, from unit: Unit) -> Bool {
-    state.wait { state in
-      if state.isStopped { return false }
-      let held = state.head === unit ? unit.outputBytes : state.outputBytes
-      guard held == 0 || held + size <= bounds.bytes else { return nil }
-      unit.outputs.append(output)
-      unit.outputBytes += size
-      state.outputBytes += size
-      return true
-    }
+  public func emit(_ output: Output, size: Int, from unit: Unit) -> Bool {
+    state.wait { emit(output, size: size, from: unit, &$0) }
+  }
+
+  /// Adds an output of a unit in work if there is room now; nil when there is none.
+  public func emitNow(_ output: Output, size: Int, from unit: Unit) -> Bool? {
+    state.withLock { emit(output, size: size, from: unit, &$0) }
+  }
+
+  private func emit(
+    _ output: Output, size: Int, from unit: Unit, _ state: inout State
+  ) -> Bool? {
+    if state.isStopped { return false }
+    let held = state.head === unit ? unit.outputBytes : state.outputBytes
+    guard held == 0 || held + size <= bounds.bytes else { return nil }
+    unit.outputs.append(output)
+    unit.outputBytes += size
+    state.outputBytes += size
+    return true
   }
 
   // MARK: The writer's side
@@ -160,7 +176,7 @@ final class OrderedUnits<Input, Output>: @unchecked Sendable {
   /// Hands out all outputs in order, until the last unit is drained.
   ///
   /// - Throws: what `body` throws, or `interrupted` after a signal.
-  func drain(_ body: (Output) throws -> Void) throws {
+  public func drain(_ body: (Output) throws -> Void) throws {
     defer { stop() }
     while true {
       let outputs: [Output]? = try state.wait { state in

@@ -35,6 +35,8 @@ struct ResidualBlock: Sendable {
 /// The convolutional encoder: waveform `[samples, channels]` to `[samples / hop, dimension]`.
 struct SEANetEncoder: Sendable {
   private struct Stage: Sendable {
+    let channels: Int
+    let ratio: Int
     var blocks: [ResidualBlock]
     var down: StreamingConvolution
   }
@@ -63,7 +65,7 @@ struct SEANetEncoder: Sendable {
       let down = try StreamingConvolution(
         model[index + 1]["conv"], inputs: channels, outputs: 2 * channels, kernel: 2 * ratio,
         stride: ratio, padding: sizes.padding, elu: true)
-      stages.append(Stage(blocks: blocks, down: down))
+      stages.append(Stage(channels: channels, ratio: ratio, blocks: blocks, down: down))
       index += 2
       channels *= 2
     }
@@ -87,20 +89,45 @@ struct SEANetEncoder: Sendable {
   }
 
   func callAsFunction(_ waveform: Tensor, state: inout State) -> Tensor {
-    var x = first(waveform, state: &state.first)
+    guard !stages.isEmpty else {
+      return last(first(waveform, state: &state.first), state: &state.last)
+    }
+    var x = waveform
     for (index, stage) in stages.enumerated() {
-      for (block, layer) in stage.blocks.enumerated() {
-        x = layer(x, state: &state.blocks[index][block])
+      x = inPieces(x, channels: stage.channels, multiple: stage.ratio) { piece in
+        var y = index == 0 ? first(piece, state: &state.first) : piece
+        for (block, layer) in stage.blocks.enumerated() {
+          y = layer(y, state: &state.blocks[index][block])
+        }
+        return stage.down(y, state: &state.down[index])
       }
-      x = stage.down(x, state: &state.down[index])
     }
     return last(x, state: &state.last)
   }
 }
 
+/// Runs streaming layers over pieces of their input, so small that what passes between the layers
+/// stays in a core's cache. How streams are cut changes nothing.
+///
+/// - Parameters:
+///   - channels: the most that pass between them for a step of the input.
+///   - multiple: steps of a piece are a multiple of it.
+private func inPieces(
+  _ x: Tensor, channels: Int, multiple: Int = 1, _ layers: (Tensor) -> Tensor
+) -> Tensor {
+  let most = max(1, (48 << 10) / (channels * multiple)) * multiple
+  guard x.rows > most else { return layers(x) }
+  return concatenateRows(
+    stride(from: 0, to: x.rows, by: most).map {
+      layers(x.rows($0..<min($0 + most, x.rows)))
+    })
+}
+
 /// The convolutional decoder: `[steps, dimension]` to waveform `[steps * hop, channels]`.
 struct SEANetDecoder: Sendable {
   private struct Stage: Sendable {
+    /// Channels for a step of its input.
+    let channels: Int
     var up: StreamingTransposedConvolution
     var blocks: [ResidualBlock]
   }
@@ -130,7 +157,7 @@ struct SEANetDecoder: Sendable {
         index += 1
         dilation *= sizes.dilationBase
       }
-      stages.append(Stage(up: up, blocks: blocks))
+      stages.append(Stage(channels: channels * ratio, up: up, blocks: blocks))
     }
     self.stages = stages
     last = try StreamingConvolution(
@@ -153,12 +180,16 @@ struct SEANetDecoder: Sendable {
 
   func callAsFunction(_ x: Tensor, state: inout State) -> Tensor {
     var x = first(x, state: &state.first)
+    guard !stages.isEmpty else { return last(x, state: &state.last) }
     for (index, stage) in stages.enumerated() {
-      x = stage.up(x, state: &state.up[index])
-      for (block, layer) in stage.blocks.enumerated() {
-        x = layer(x, state: &state.blocks[index][block])
+      x = inPieces(x, channels: stage.channels) { piece in
+        var y = stage.up(piece, state: &state.up[index])
+        for (block, layer) in stage.blocks.enumerated() {
+          y = layer(y, state: &state.blocks[index][block])
+        }
+        return index == stages.count - 1 ? last(y, state: &state.last) : y
       }
     }
-    return last(x, state: &state.last)
+    return x
   }
 }

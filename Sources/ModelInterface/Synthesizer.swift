@@ -84,6 +84,10 @@ public protocol Synthesizer: Sendable {
   /// The voice when none is given.
   func defaultVoice() throws -> any Voice
 
+  /// The same synthesizer for several threads that speak at a time: steps that read all weights are
+  /// made for all of them together. What is said is the same; it arrives in larger pieces.
+  func inBatches() -> any Synthesizer
+
   /// Says a text that arrives in pieces; the audio is handed over piece by piece as it is made.
   ///
   /// - Parameters:

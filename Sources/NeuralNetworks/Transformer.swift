@@ -114,6 +114,26 @@ public struct Transformer: Sendable {
     return x
   }
 
+  /// The next position of each of several sequences, whatever their lengths.
+  ///
+  /// - Parameter x: `[sequences, width]`.
+  /// - Returns: `[sequences, width]`.
+  public func callAsFunction(_ x: Tensor, states: inout [State]) -> Tensor {
+    let rotations = states.map { rotation(first: $0.length, count: 1) }
+    var x = x
+    for (index, layer) in layers.enumerated() {
+      x = layer(x) { fused in
+        let turned = states.indices.map { sequence in
+          states[sequence].caches[index].append(
+            fused.rows(sequence..<sequence + 1), rotation: rotations[sequence])
+        }
+        return KeyValueCache.attend(
+          concatenateRows(turned), caches: states.map { $0.caches[index] })
+      }
+    }
+    return x
+  }
+
   /// The next positions of one sequence, when only what follows them is of interest: the same state,
   /// without the work whose result nobody reads.
   ///

@@ -56,15 +56,13 @@ final class SpeechQueue: Sendable {
   ///
   /// - Parameters:
   ///   - limit: requests that may wait behind those that are being worked on.
-  ///   - workers: requests that are worked on at a time; with more than one each has one thread.
+  ///   - workers: requests that are worked on at a time.
   init(_ speech: SpeechSource, limit: Int, workers: Int, metrics: Metrics) {
     self.speech = speech
     self.limit = limit + workers
     self.metrics = metrics
     for number in 0..<workers {
-      let thread = Thread { [self] in
-        if workers == 1 { work() } else { ThreadBudget.alone { work() } }
-      }
+      let thread = Thread { [self] in work() }
       thread.name = "speech \(number)"
       thread.stackSize = 8 << 20
       thread.start()
@@ -145,7 +143,7 @@ final class SpeechQueue: Sendable {
     do {
       try speech.speak(job.request) { bytes, count in
         samples += count
-        try job.stream.put(bytes)
+        try CurrentSpeechBatch.stepOut { try job.stream.put(bytes) }
         if let waiting = start.take() {
           metrics.addStart(after: ContinuousClock.now - job.arrival)
           waiting.resume(returning: .speaking)

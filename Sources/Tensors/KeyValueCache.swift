@@ -85,36 +85,49 @@ public struct KeyValueCache: Sendable {
   /// - Parameters: as for ``append(_:rotation:)``.
   /// - Returns: `[positions, queryWidth]`.
   public mutating func attend(_ fused: Tensor, rotation: RotaryTable) -> Tensor {
-    let turned = append(fused, rotation: rotation)
-    let (count, queryWidth) = (fused.rows, shape.queryWidth)
-    let start = length - first - count
-    let held = rows
-    let layout = shape
+    Self.attend(append(fused, rotation: rotation), caches: [self])
+  }
+
+  /// Attends from the last positions of several sequences, of any lengths but one shape.
+  ///
+  /// - Parameters:
+  ///   - turned: what ``append(_:rotation:)`` gave, equally many positions of each sequence one after
+  ///     another: `[sequences * positions, queries | keys | values]`.
+  ///   - caches: of each sequence, these positions included.
+  /// - Returns: `[sequences * positions, queryWidth]`.
+  public static func attend(_ turned: Tensor, caches: [KeyValueCache]) -> Tensor {
+    let layout = caches[0].shape
+    let count = turned.rows / caches.count
     // Enough queries a task that starting it is cheap beside it.
     let block = max(1, min(count, 64))
     let blocks = (count + block - 1) / block
-    return Tensor(shape: [count, queryWidth]) { target in
+    let positions = caches.reduce(0) { $0 + $1.length - $1.first }
+    return Tensor(shape: [turned.rows, layout.queryWidth]) { target in
       let target = SharedPointer(target)
-      let isSmall = count * (start + count) * queryWidth < 1 << 17
       let work: @Sendable (Int) -> Void = { task in
-        let (head, index) = task.quotientAndRemainder(dividingBy: blocks)
+        let (sequence, part) = task.quotientAndRemainder(dividingBy: layout.heads * blocks)
+        let (head, index) = part.quotientAndRemainder(dividingBy: blocks)
+        let cache = caches[sequence]
         let query = index * block
         let queries = min(block, count - query)
-        let offset = start + query
-        let keys = held.pointer + layout.keyValueHead(head) * layout.headSize
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: offset + queries + 8) { scores in
+        let offset = cache.length - cache.first - count + query
+        let row = sequence * count + query
+        let keys = cache.rows.pointer + layout.keyValueHead(head) * layout.headSize
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: ck_attention_room(offset + queries))
+        { scores in
           ck_attention(
-            turned.pointer + query * layout.fusedWidth + head * layout.headSize, layout.fusedWidth,
+            turned.pointer + row * layout.fusedWidth + head * layout.headSize, layout.fusedWidth,
             keys, keys + layout.keyWidth, 2 * layout.keyWidth,
-            target + (query * layout.queryWidth + head * layout.headSize), layout.queryWidth,
+            target + (row * layout.queryWidth + head * layout.headSize), layout.queryWidth,
             queries, offset,
             layout.context, layout.headSize, layout.scale, scores.baseAddress, nil)
         }
       }
-      if isSmall {
-        for task in 0..<layout.heads * blocks { work(task) }
+      let tasks = caches.count * layout.heads * blocks
+      if count * positions * layout.queryWidth < 1 << 17 {
+        for task in 0..<tasks { work(task) }
       } else {
-        ThreadBudget.forEach(layout.heads * blocks, work)
+        ThreadBudget.forEach(tasks, work)
       }
     }
   }

@@ -51,7 +51,6 @@ final class LoudnessSink: SpeechSink {
   func reject(_ record: Record, _ reason: String) throws { try sink.reject(record, reason) }
   func add(from digest: SHA256Digest) { sink.add(from: digest) }
   func finish() throws { try sink.finish() }
-  func abort(_ error: any Error, reading input: RecordInput?) {
-    sink.abort(error, reading: input)
-  }
+  func relay(from input: RecordInput) { sink.relay(from: input) }
+  func abort(_ error: any Error) { sink.abort(error) }
 }

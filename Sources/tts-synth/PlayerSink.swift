@@ -24,7 +24,8 @@ final class PlayerSink: SpeechSink {
   }
 
   func finish() throws { try process?.finish() }
-  func abort(_ error: any Error, reading input: RecordInput?) { process?.stop() }
+  func relay(from input: RecordInput) {}
+  func abort(_ error: any Error) { process?.stop() }
 
   func follow(_ header: StreamHeader) {}
   func open(_ record: Record) {}

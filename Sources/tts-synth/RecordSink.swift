@@ -94,8 +94,6 @@ final class RecordSink: SpeechSink {
     try output.finish()
   }
 
-  func abort(_ error: any Error, reading input: RecordInput?) {
-    if let input { output.relay(from: input) }
-    output.abort(error)
-  }
+  func relay(from input: RecordInput) { output.relay(from: input) }
+  func abort(_ error: any Error) { output.abort(error) }
 }

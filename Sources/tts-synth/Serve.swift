@@ -45,7 +45,7 @@ struct Serve: Tool {
   var queue = 16
   @Option(
     help: ArgumentHelp(
-      "Speak so many requests at a time; with more than 1, each on one thread.", valueName: "n"))
+      "Speak so many requests at a time: more speech a second, each slower.", valueName: "n"))
   var jobs = 1
   @Option(help: ArgumentHelp("Characters at most in a text.", valueName: "n"))
   var maxText = 10_000
@@ -76,7 +76,8 @@ struct Serve: Tool {
 
   func execute(_ run: ToolRun) throws {
     let model = try ModelRegistry.open(model)
-    let synthesizer = try model.synthesizer(precision: speech.precision)
+    let single = try model.synthesizer(precision: speech.precision)
+    let synthesizer = jobs == 1 ? single : single.inBatches()
     let voices = Voices(model: model, synthesizer: synthesizer)
     var named: [String: any Voice] = [:]
     var standard: (any Voice)?

@@ -3,24 +3,28 @@ import Filters
 import ModelInterface
 import Records
 
-/// Says utterances one after another into a sink.
-struct Speaker {
+/// Says utterances, each into a sink.
+struct Speaker: Sendable {
   /// Bytes of text that fit into a record.
   private static let longestText = 8 << 20
 
-  private let tool: Synth
+  private let speech: SpeechOptions
+  private let seed: UInt64
+  /// A record is written with all of its text before its first sample.
+  private let needsWholeText: Bool
   private let synthesizer: any Synthesizer
   private let voices: Voices
   private let defaultVoice: any Voice
-  private let sink: any SpeechSink
   private let run: ToolRun
 
   /// Loads the model and the voice of those utterances that name none.
-  init(_ tool: Synth, model: any Model, sink: any SpeechSink, _ run: ToolRun) throws {
-    self.tool = tool
-    self.sink = sink
+  init(_ tool: Synth, model: any Model, _ run: ToolRun) throws {
+    speech = tool.speech
+    seed = tool.seed.seed
+    needsWholeText = tool.format == .ttsr
     self.run = run
-    let synthesizer = try model.synthesizer(precision: tool.speech.precision)
+    let single = try model.synthesizer(precision: tool.speech.precision)
+    let synthesizer = tool.batch == 1 ? single : single.inBatches()
     let voices = Voices(model: model, synthesizer: synthesizer)
     defaultVoice = try tool.voice.map { try voices.voice($0) } ?? synthesizer.defaultVoice()
     self.synthesizer = synthesizer
@@ -30,18 +34,19 @@ struct Speaker {
   /// The rate of all speech.
   var sampleRate: Int { synthesizer.sampleRate }
 
-  /// Says an utterance.
+  /// Says an utterance. Several threads may do so at a time.
   ///
   /// - Parameter nextText: gives the text that follows that of its record, piece by piece.
   /// - Throws: `badInput` when it cannot be said.
-  func say(_ utterance: Utterance, _ nextText: () throws -> String?) throws {
+  func say(
+    _ utterance: Utterance, _ nextText: () throws -> String?, into sink: some UtteranceSink
+  ) throws {
     if let failure = utterance.failure { throw failure }
     var record = utterance.record
     guard let text = record.text, !text.isEmpty else { throw Failure.noText() }
-    let options = tool.speech.generation(seed: try utterance.seed() ?? tool.seed.seed)
+    let options = speech.generation(seed: try utterance.seed() ?? seed)
     let voice = try voice(of: utterance)
-    // A record is written with all of its text before its first sample.
-    if tool.format == .ttsr { record.text = try whole(text, nextText) }
+    if needsWholeText { record.text = try Self.whole(text, nextText) }
     var first = record.text
     try sink.open(record)
     var samples = 0
@@ -49,7 +54,7 @@ struct Speaker {
     func seconds() -> Double { Double(samples) / Double(sampleRate) }
     let summary = try synthesizer.narrate(
       {
-        guard let text = first else { return tool.format == .ttsr ? nil : try nextText() }
+        guard let text = first else { return needsWholeText ? nil : try nextText() }
         first = nil
         return text
       }, voice: voice, options: options, name: record.id
@@ -80,12 +85,14 @@ struct Speaker {
   }
 
   /// All of a text.
-  private func whole(_ first: String, _ nextText: () throws -> String?) throws -> String {
+  ///
+  /// - Throws: `badInput` when it is very long.
+  static func whole(_ first: String, _ nextText: () throws -> String?) throws -> String {
     var text = first
     while let more = try nextText() {
       text += more
-      guard text.utf8.count <= Self.longestText else {
-        throw Failure.textTooLong(limit: Self.longestText)
+      guard text.utf8.count <= longestText else {
+        throw Failure.textTooLong(limit: longestText)
       }
     }
     while text.last == "\n" { text.removeLast() }
@@ -93,7 +100,7 @@ struct Speaker {
   }
 
   private func warn(of summary: GenerationSummary, _ id: String) {
-    if summary.endlessPieces > 0, tool.speech.expectsEnd {
+    if summary.endlessPieces > 0, speech.expectsEnd {
       run.warn(
         "record '\(id)': speech did not end by itself in \(summary.endlessPieces) of "
           + "\(summary.pieces) pieces; lower --eos-threshold or check the text")
@@ -101,7 +108,7 @@ struct Speaker {
     if summary.oversizedPieces > 0 {
       run.warn(
         "record '\(id)': \(summary.oversizedPieces) of \(summary.pieces) pieces have more than "
-          + "\(tool.speech.maxTokens) tokens, where words may be skipped; give the text commas and "
+          + "\(speech.maxTokens) tokens, where words may be skipped; give the text commas and "
           + "periods")
     }
   }

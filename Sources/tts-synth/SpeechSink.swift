@@ -3,18 +3,22 @@ import Base
 import Filters
 import Records
 
-/// Where speech goes: samples one after another, or records.
-protocol SpeechSink: AnyObject {
-  /// The rate of all that follows.
-  func begin(rate: Int) throws
-  /// The header of the stream that the next record came from.
-  func follow(_ header: StreamHeader) throws
+/// Where the speech of an utterance goes.
+protocol UtteranceSink: AnyObject {
   /// Starts an utterance.
   func open(_ record: Record) throws
   /// Adds samples to it.
   func write(_ samples: [Float]) throws
   /// Ends the utterance.
   func close() throws
+}
+
+/// Where all speech goes: samples one after another, or records.
+protocol SpeechSink: UtteranceSink {
+  /// The rate of all that follows.
+  func begin(rate: Int) throws
+  /// The header of the stream that the next record came from.
+  func follow(_ header: StreamHeader) throws
   /// A record that was rejected before.
   func pass(_ record: Record) throws
   /// A record that cannot be said, or not to its end.
@@ -23,10 +27,10 @@ protocol SpeechSink: AnyObject {
   func add(from digest: SHA256Digest)
   /// All was said.
   func finish() throws
+  /// The failure of the input, if an upstream tool wrote one, is to be passed on as it is.
+  func relay(from input: RecordInput)
   /// It went wrong.
-  ///
-  /// - Parameter input: what was being read, whose failure is passed on as it is.
-  func abort(_ error: any Error, reading input: RecordInput?)
+  func abort(_ error: any Error)
 }
 
 /// Samples of all utterances, one after another, as they are made.
@@ -71,5 +75,6 @@ final class SampleSink: SpeechSink {
     try output.finish()
   }
 
-  func abort(_ error: any Error, reading input: RecordInput?) { output.discard() }
+  func relay(from input: RecordInput) {}
+  func abort(_ error: any Error) { output.discard() }
 }

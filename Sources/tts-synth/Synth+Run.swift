@@ -32,49 +32,61 @@ extension Synth {
     if let exportVoice { return try export(to: exportVoice, run) }
     // The output comes first, so that whoever reads it is told of everything that fails after it.
     let sink = try makeSink(run)
-    var utterances: Utterances?
     do {
-      if text == nil { utterances = try Utterances(input, inputFormat) }
-      let model = try ModelRegistry.open(model)
-      let speaker = try Speaker(self, model: model, sink: sink, run)
+      let utterances = text == nil ? try Utterances(input, inputFormat) : nil
+      let speaker = try Speaker(self, model: try ModelRegistry.open(model), run)
       try sink.begin(rate: speaker.sampleRate)
-      var rejected = RejectCount(limit: rejects.maxRejected)
-      func say(_ utterance: Utterance, header: StreamHeader) throws {
-        try sink.follow(header)
-        let record = utterance.record
-        guard !record.isRejected else {
-          try sink.pass(record)
-          while let part = try utterances?.nextPart() { try sink.pass(part) }
-          return
-        }
-        rejected.addID()
-        do {
-          try speaker.say(utterance) { try utterances?.nextText() }
-        } catch var failure as Failure where failure.kind == .badInput {
-          failure.record = failure.record ?? record.id
-          guard rejects.onError == .reject, text == nil else { throw failure }
-          run.warn(failure.description)
-          run.count("rejected")
-          try sink.reject(record, "\(Self.tool.name): \(failure.problem)")
-          try rejected.addRejected(id: record.id, reason: failure.problem)
-        }
-      }
       if let text {
         var record = Record(id: "text")
         record.text = text
-        try say(Utterance(record: record), header: StreamHeader())
-      } else if let utterances {
-        while let utterance = try utterances.next() {
-          try run.checkInterrupted()
-          try say(utterance, header: utterances.input.header)
+        try sink.follow(StreamHeader())
+        do {
+          try speaker.say(Utterance(record: record), { nil }, into: sink)
+        } catch var failure as Failure where failure.kind == .badInput {
+          failure.record = failure.record ?? record.id
+          throw failure
         }
-        sink.add(from: utterances.input.digest)
+      } else if let utterances {
+        var outcome = Outcome(sink: sink, rejects: rejects, run: run)
+        if batch == 1 {
+          try sayInTurn(utterances, speaker, &outcome)
+        } else {
+          try BatchRun(batch, speaker).perform(utterances, &outcome)
+        }
       }
       try sink.finish()
     } catch {
-      sink.abort(error, reading: utterances?.input)
+      sink.abort(error)
       throw error
     }
+  }
+
+  /// Says each utterance while its text arrives.
+  private func sayInTurn(
+    _ utterances: Utterances, _ speaker: Speaker, _ outcome: inout Outcome
+  ) throws {
+    let (input, sink) = (utterances.input, outcome.sink)
+    do {
+      while let utterance = try utterances.next() {
+        try Interruption.check()
+        try sink.follow(input.header)
+        guard !utterance.record.isRejected else {
+          try sink.pass(utterance.record)
+          while let part = try utterances.nextPart() { try sink.pass(part) }
+          continue
+        }
+        outcome.begin()
+        do {
+          try speaker.say(utterance, utterances.nextText, into: sink)
+        } catch let failure as Failure where failure.kind == .badInput {
+          try outcome.reject(utterance.record, failure)
+        }
+      }
+    } catch {
+      sink.relay(from: input)
+      throw error
+    }
+    sink.add(from: input.digest)
   }
 
   private func makeSink(_ run: ToolRun) throws -> any SpeechSink {

@@ -56,6 +56,13 @@ struct Synth: Tool {
       ttsr, or auto: ttsr or text, by the first bytes.
       """, valueName: "name"))
   var inputFormat: InputFormat = .auto
+  @Option(
+    help: ArgumentHelp(
+      """
+      Say so many utterances at a time: more speech a second, later. It is the same speech, in the \
+      same order.
+      """, valueName: "n"))
+  var batch = 1
   @OptionGroup var speech: SpeechOptions
   @OptionGroup var seed: SeedOption
   @Option(
@@ -95,6 +102,12 @@ struct Synth: Tool {
     }
     if text != nil, !input.operands.isEmpty {
       throw ValidationError("Give either --text or input files.")
+    }
+    guard (1...256).contains(batch) else {
+      throw ValidationError("--batch must be between 1 and 256.")
+    }
+    if batch > 1, text != nil {
+      throw ValidationError("--batch is for input: give it without --text.")
     }
     if let loudness, !(-70...0).contains(loudness) {
       throw ValidationError("--loudness must be between -70 and 0 LUFS.")

@@ -25,8 +25,8 @@ struct Utterance {
   }
 }
 
-/// The utterances of the input, each with its text piece by piece.
-final class Utterances {
+/// The utterances of the input, each with its text piece by piece. Used from one thread at a time.
+final class Utterances: @unchecked Sendable {
   /// What they are read from.
   let input: RecordInput
   private var table: LineTable?

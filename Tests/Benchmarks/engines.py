@@ -8,8 +8,9 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHORT, LONG = 30, 150  # frames of the two lengths of generation
+LINES, AT_A_TIME = 32, 16  # of batched generation
 RECORDING = 60  # seconds of the recording that is encoded
-JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "first", "train"]
+JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", "train"]
 
 
 class Failed(Exception):
@@ -21,7 +22,8 @@ class Inputs:
 
     def __init__(self, cache: pathlib.Path, model: pathlib.Path, frames: int):
         self.model, self.frames = model, frames
-        self.graphs, self.voice, self.recording = cache / "graphs", cache / "voice.wav", cache / "recording.wav"
+        self.graphs, self.voice, self.recording, self.lines = (
+            cache / name for name in ("graphs", "voice.wav", "recording.wav", "lines.txt"))
         self.text = "The old man waited by the window."
 
 
@@ -62,7 +64,7 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole"]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch"]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -97,17 +99,26 @@ class OurSession:
         if self.job == "train":
             figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1)
             return {"train": figures["step_s"], "train-memory": figures["rss_mb"]}
-        return {"whole": self.whole, "first": self.first, "pipe": self.pipe}[self.job]()
+        return {"whole": self.whole, "batch": self.batch, "first": self.first, "pipe": self.pipe}[self.job]()
+
+    def synth(self, frames: int, *what) -> list:
+        return [self.ours.bin / "tts-synth", "--model", self.inputs.model, "--voice", self.inputs.voice, *what,
+                "--temperature", "0", "--eos-threshold", "1e9", "--max-frames", str(frames),
+                "--format", "s16le", "--threads", str(self.threads), "--quiet", *self.precision]
 
     def speak(self, frames: int) -> list:
-        return [self.ours.bin / "tts-synth", "--model", self.inputs.model, "--voice", self.inputs.voice, "--text",
-                self.inputs.text, "--temperature", "0", "--eos-threshold", "1e9", "--max-frames", str(frames),
-                "--format", "s16le", "--threads", str(self.threads), "--quiet", *self.precision]
+        return self.synth(frames, "--text", self.inputs.text)
 
     def whole(self) -> dict[str, float]:
         _, short, _ = run(self.speak(SHORT), discard=True)
         _, long, memory = run(self.speak(LONG), discard=True)
         return {"whole": 1000 * (long - short) / (LONG - SHORT), "whole-memory": memory}
+
+    def batch(self) -> dict[str, float]:
+        command = lambda frames: self.synth(frames, "--batch", str(AT_A_TIME), self.inputs.lines)
+        _, short, _ = run(command(SHORT), discard=True)
+        _, long, memory = run(command(2 * SHORT), discard=True)
+        return {"batch": 1000 * (long - short) / (SHORT * LINES), "batch-memory": memory}
 
     def first(self) -> dict[str, float]:
         return {"first": first_byte(self.speak(5))}

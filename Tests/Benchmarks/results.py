@@ -16,6 +16,8 @@ MEASURES = {
     "mimi": ("Mimi decoder, frame by frame", "ms", False),
     "whole": ("Generation, a frame", "ms", False),
     "whole-memory": ("Generation, peak memory", "MB", False),
+    "batch": ("Generation, 16 lines at a time, a frame", "ms", False),
+    "batch-memory": ("Generation, 16 lines at a time, peak memory", "MB", False),
     "first": ("First audio of a new process", "s", False),
     "prefix": ("Prefix of 100 positions", "ms", False),
     "decode": ("Mimi decoder, all at once", "× real time", True),

@@ -76,6 +76,7 @@ def floor(measure: str, precision: str, threads: int, amounts: dict[str, int], m
         "mimi": 1000 * decoder,
         # One thread does one after the other.
         "whole": 1000 * (reading + decoder if threads == 1 else max(reading, decoder)),
+        "batch": 1000 * (2 * amounts["frame_weights"] / peak + decoder),
         "prefix": 1000 * arithmetic("prefix_operations"),
         "decode": FRAME / decoder,
         "encode": FRAME / arithmetic("encoder_operations"),

@@ -120,30 +120,60 @@ import Testing
     check(t.softplus(), { max($0, 0) + (1 + (-abs($0)).exponential).logarithm }, 3e-7)
   }
 
-  @Test func cachedAttentionEqualsWholeSequences() {
-    for context in [0, 5] {
-      let shape = AttentionShape(heads: 4, keyValueHeads: 2, headSize: 32, context: context)
-      let fused = random([300, shape.fusedWidth], "fused")
+  @Test(arguments: [0, 3, 5, 50], [32, 36, 72])
+  func cachedAttentionEqualsWholeSequences(_ context: Int, _ headSize: Int) {
+    let shape = AttentionShape(
+      heads: 4, keyValueHeads: 2, headSize: headSize, context: context)
+    let fused = random([300, shape.fusedWidth], "fused")
+    func rotation(_ range: Range<Int>) -> RotaryTable {
+      RotaryTable(
+        first: range.lowerBound, count: range.count, headSize: headSize, maxPeriod: 10000)
+    }
+    var cache = KeyValueCache(shape: shape)
+    let whole = cache.attend(fused, rotation: rotation(0..<300)).values
+    for ranges in [
+      [0..<1, 1..<2, 2..<70, 70..<71, 71..<299, 299..<300], (0..<300).map { $0..<$0 + 1 },
+    ] {
+      var pieces = KeyValueCache(shape: shape)
+      var streamed: [Float] = []
+      for range in ranges {
+        streamed += pieces.attend(fused.rows(range), rotation: rotation(range)).values
+      }
+      let isSame = streamed == whole
+      #expect(isSame)
+    }
+    if context == 0 {
+      let recorded = fused.causalAttention(
+        shape, positions: 300, rotation: rotation(0..<300))
+      let isSame = recorded.values == whole
+      #expect(isSame)
+    }
+  }
+
+  @Test func sequencesOfUnequalLengthsAttendTogether() {
+    let shape = AttentionShape(heads: 2, keyValueHeads: 1, headSize: 32, context: 0)
+    var alone: [Float] = []
+    var turned: [Tensor] = []
+    var caches: [KeyValueCache] = []
+    for length in [1, 40, 7, 300] {
+      let fused = random([length, shape.fusedWidth], "fused \(length)")
       func rotation(_ range: Range<Int>) -> RotaryTable {
         RotaryTable(
           first: range.lowerBound, count: range.count, headSize: 32, maxPeriod: 10000)
       }
       var cache = KeyValueCache(shape: shape)
-      let whole = cache.attend(fused, rotation: rotation(0..<300)).values
-      var pieces = KeyValueCache(shape: shape)
-      var streamed: [Float] = []
-      for range in [0..<1, 1..<2, 2..<70, 70..<71, 71..<299, 299..<300] {
-        streamed += pieces.attend(fused.rows(range), rotation: rotation(range)).values
+      if length > 1 {
+        _ = cache.attend(fused.rows(0..<length - 1), rotation: rotation(0..<length - 1))
       }
-      let isSame = streamed == whole
-      #expect(isSame)
-      if context == 0 {
-        let recorded = fused.causalAttention(
-          shape, positions: 300, rotation: rotation(0..<300))
-        let isSame = recorded.values == whole
-        #expect(isSame)
-      }
+      let last = fused.rows(length - 1..<length)
+      var other = cache
+      alone += other.attend(last, rotation: rotation(length - 1..<length)).values
+      turned.append(cache.append(last, rotation: rotation(length - 1..<length)))
+      caches.append(cache)
     }
+    let together = KeyValueCache.attend(concatenateRows(turned), caches: caches).values
+    let isSame = together == alone
+    #expect(isSame)
   }
 }
 

@@ -73,8 +73,9 @@ void ck_rotate(float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t heads, ptrd
 
 // Attention of one head: query i (0 ..< queries) sees the keys from max(0, offset + i - context + 1)
 // to offset + i (context 0: no limit). Consecutive positions are `*_stride` floats apart.
-// `scores` is room for offset + queries + 8 floats. `lse` (may be NULL) gets the logarithm of the
+// `scores` is room for ck_attention_room(offset + queries) floats. `lse` (may be NULL) gets the logarithm of the
 // sum of exponentials of each query.
+ptrdiff_t ck_attention_room(ptrdiff_t keys);
 void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
                   ptrdiff_t kv_stride, float *out, ptrdiff_t out_stride, ptrdiff_t queries,
                   ptrdiff_t offset, ptrdiff_t context, ptrdiff_t dimension, float scale,

@@ -15,9 +15,12 @@ struct Generator: Synthesizer {
   /// False when the file ships without the codec's encoder: then a recording cannot be a voice.
   let clonesVoices: Bool
   let path: String
+  /// What speeches of several threads make their frames in.
+  var batch: StepBatch?
 
   private var configuration: Configuration { flowLM.configuration }
   var sampleRate: Int { mimi.sampleRate }
+  private static let decodedTogether = 8
 
   // MARK: Voices
 
@@ -31,7 +34,7 @@ struct Generator: Synthesizer {
       throw Failure(
         .badInput, problem: "the voice recording is empty", remedy: "give some seconds of speech")
     }
-    return voice(latents: encodeVoice(endOnPause(samples)))
+    return onOneThread { voice(latents: encodeVoice(endOnPause(samples))) }
   }
 
   /// The codec's latents of a prompt: `[frames, voice channels]`.
@@ -59,6 +62,17 @@ struct Generator: Synthesizer {
 
   // MARK: Speech
 
+  func inBatches() -> any Synthesizer {
+    var copy = self
+    copy.batch = StepBatch(flowLM)
+    return copy
+  }
+
+  /// Computes what is made for one speech alone: in a batch other threads do so at the same time.
+  private func onOneThread<Result>(_ body: () throws -> Result) rethrows -> Result {
+    batch == nil ? try body() : try ThreadBudget.inTurn(body)
+  }
+
   func speak(
     _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
     onAudio: ([Float]) throws -> Void
@@ -74,21 +88,22 @@ struct Generator: Synthesizer {
       let (prepared, guess) = try prepareText(piece.text, options: rules)
       let tokens = try tokenizer.encode(prepared)
       var noise = Noise(options, configuration, name: "\(name)/\(summary.pieces)")
-      let decoder = DecodingStage(mimi.makeDecoder())
+      // In a batch nobody waits for the next frame: several at a time decode faster.
+      var decoder = DecodingStage(
+        mimi.makeDecoder(), largestBlock: batch == nil ? 1 : Self.decodedTogether)
       var position = 0
-      func hand(_ frames: [[Float]]) throws {
-        for var samples in frames {
-          Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
-          position += samples.count
-          summary.frames += 1
-          try onAudio(samples)
-        }
+      func hand(_ ready: [Float]) throws {
+        guard !ready.isEmpty else { return }
+        var samples = ready
+        Policy.fadeIn(&samples, from: position, sampleRate: sampleRate)
+        position += samples.count
+        summary.frames += samples.count / mimi.frameSize
+        try onAudio(samples)
       }
       let ended = try generate(
         tokens, voice: voice, options: options, frameGuess: guess, noise: &noise
       ) { latent in
-        decoder.decode(flowLM.denormalize(latent))
-        try hand(decoder.takeReady())
+        try hand(decoder.decode(flowLM.denormalize(latent)))
       }
       try hand(decoder.finish())
       summary.pieces += 1
@@ -108,7 +123,7 @@ struct Generator: Synthesizer {
   ) throws -> Bool {
     var state = voice.state
     if !tokens.isEmpty {
-      transformer.remember(flowLM.embed(tokens: tokens), state: &state)
+      onOneThread { transformer.remember(flowLM.embed(tokens: tokens), state: &state) }
     }
     let limit =
       options.maxFrames
@@ -118,20 +133,17 @@ struct Generator: Synthesizer {
       framesAfterEnd: Policy.framesAfterEnd(
         requested: options.framesAfterEnd, recommended: configuration.recommendedFramesAfterEOS,
         guess: frameGuess))
-    let times = flowLM.head.stepTimes(options.decodeSteps)
-    var input = flowLM.bos.reshaped([1, configuration.latentWidth])
-    for step in 0..<limit {
-      let x = transformer(
-        flowLM.embed(latents: input), state: &state)
-      let hidden = flowLM.hidden(x)
-      let logit = flowLM.endOfSpeechLogits(hidden).scalar
-      let latent = flowLM.head.sample(
-        hidden, noise: noise.next(), times: times)
-      if end.stops(atStep: step, logit: logit) { return true }
-      try onLatent(latent)
-      input = latent
+    let speech = SpeechState(
+      state, times: flowLM.head.stepTimes(options.decodeSteps),
+      first: flowLM.bos.reshaped([1, configuration.latentWidth]))
+    return try CurrentSpeechBatch.take(partIn: batch) {
+      for step in 0..<limit {
+        speech.advance(flowLM, noise: noise.next(), batch: batch)
+        if end.stops(atStep: step, logit: speech.endOfSpeechLogit) { return true }
+        try onLatent(speech.latent)
+      }
+      return end.endStep != nil
     }
-    return end.endStep != nil
   }
 }
 

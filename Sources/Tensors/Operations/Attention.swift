@@ -97,7 +97,8 @@ struct CausalAttention: Operation {
         let (row, head) = task.quotientAndRemainder(dividingBy: shape.heads)
         let start = base + row * positions * width
         let keys = start + shape.queryWidth + shape.keyValueHead(head) * shape.headSize
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: positions + 8) { scores in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: ck_attention_room(positions)) {
+          scores in
           ck_attention(
             start + head * shape.headSize, width, keys, keys + shape.keyWidth, width,
             target + (row * positions * shape.queryWidth + head * shape.headSize),
