@@ -61,7 +61,10 @@ demo-control: demo ## what the text is worth in the demo: the same model trained
 	done
 
 .PHONY: check
-check: test ## test, and what an installed copy and the scripts must show
+check: test check-install ## test, and what an installed copy must show
+
+.PHONY: check-install
+check-install: build
 	Scripts/dependencies install readers
 	Scripts/check-install $(BIN)
 

@@ -36,7 +36,7 @@ public final class AtomicFile: @unchecked Sendable {
     path = exists ? Self.target(of: given) : given
     let path = path
     let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-    temporaryPath = "\(path[..<cut]).\(path[cut...]).tmp-\(getpid())"
+    temporaryPath = "\(path[..<cut]).\(path[cut...]).tmp-\(TemporaryFiles.newSuffix())"
     descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw Failure.systemCall("create", path, writing: true, code: errno)
@@ -148,6 +148,10 @@ public struct BrokenPipe: Error, Sendable {
 /// The temporary files of this process, so that a signal can remove them.
 public enum TemporaryFiles {
   private static let paths = Locked<Set<String>>([])
+  private static let counter = AtomicCounter()
+
+  /// The end of a temporary name that no other thread and no other process uses.
+  public static func newSuffix() -> String { "\(getpid())-\(counter.take())" }
 
   /// Remembers a file.
   public static func add(_ path: String) { paths.withLock { _ = $0.insert(path) } }

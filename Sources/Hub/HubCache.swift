@@ -56,7 +56,7 @@ struct HubCache: Sendable {
     let depth = name.path.split(separator: "/").count + 1
     let target = String(repeating: "../", count: depth) + "blobs/\(etag)"
     // A link is made beside and renamed, so that nobody finds none where there was one.
-    let temporary = "\(path).tmp-\(getpid())"
+    let temporary = "\(path).tmp-\(TemporaryFiles.newSuffix())"
     unlink(temporary)
     guard symlink(target, temporary) == 0, rename(temporary, path) == 0 else {
       let code = errno

@@ -155,7 +155,8 @@ struct ProjectedTransformer: Sendable {
 extension Linear {
   /// A convolution of kernel 1 without bias, `weight` being `[outputs, inputs, 1]`.
   init(_ weights: Weights, pointwiseInputs inputs: Int, outputs: Int) throws {
-    let weight = try weights.tensor("weight", [outputs, inputs, 1])
-    self.init(weight: weights.matrix(weight.reshaped([outputs, inputs])), bias: nil)
+    self.init(
+      weight: try weights.matrix(
+        "weight", outputs: outputs, inputs: inputs, stored: [outputs, inputs, 1]), bias: nil)
   }
 }

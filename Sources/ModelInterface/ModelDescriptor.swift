@@ -80,6 +80,9 @@ public protocol Model: Sendable {
   ///
   /// - Parameter precision: as for ``codec(precision:)``.
   func synthesizer(precision: WeightFormat) throws -> any Synthesizer
+  /// Writes the weights as they are computed with to files beside them, unless they are there; the
+  /// paths of these.
+  func pack(precision: WeightFormat) throws -> [String]
   /// The trainable model.
   func trainable() throws -> any Trainable
   /// Writes the model as one directory with official names.

@@ -21,20 +21,24 @@ public enum Matrix: Sendable {
 extension Weights {
   /// A matrix `[outputs, inputs]`: a tensor for training, packed where these weights are packed.
   ///
+  /// - Parameter shape: of the stored tensor, where it is another.
   /// - Throws: as ``tensor(_:_:)``.
-  public func matrix(_ name: String, outputs: Int, inputs: Int) throws -> Matrix {
-    matrix(try tensor(name, [outputs, inputs]))
+  public func matrix(
+    _ name: String, outputs: Int, inputs: Int, stored shape: [Int]? = nil
+  ) throws -> Matrix {
+    func tensor() throws -> Tensor {
+      try self.tensor(name, shape ?? [outputs, inputs]).reshaped([outputs, inputs])
+    }
+    guard packing != nil else { return .tensor(try tensor()) }
+    return .packed(try packed(name, outputs: outputs, inputs: inputs, of: tensor))
   }
+}
 
-  /// The same of a tensor `[outputs, inputs]` that was made of theirs.
-  public func matrix(_ tensor: Tensor) -> Matrix {
-    packing == nil ? .tensor(tensor) : .packed(packed(tensor))
-  }
-
-  /// A tensor `[outputs, inputs]` packed, as float32 where nothing else is said.
-  func packed(_ tensor: Tensor) -> PackedMatrix {
-    defer { tensor.releasePages() }
-    return PackedMatrix(tensor, format: packing ?? .float32)
+extension PackedMatrix {
+  /// Packs weights that are not needed otherwise: pages of a mapped file are let go of.
+  init(packing tensor: Tensor, _ format: WeightFormat) {
+    self.init(tensor, format: format)
+    tensor.releasePages()
   }
 }
 

@@ -26,8 +26,9 @@ public struct StreamingConvolution: Sendable {
     _ weights: Weights, inputs: Int, outputs: Int, kernel: Int, stride: Int = 1,
     dilation: Int = 1, bias: Bool = true, padding: Padding, elu: Bool = false
   ) throws {
-    weight = weights.packed(
-      try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast())
+    weight = try weights.packed("weight", outputs: outputs, inputs: kernel * inputs) {
+      try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast()
+    }
     self.bias = bias ? try weights.tensor("bias", [outputs]) : nil
     self.inputs = inputs
     self.kernel = kernel
@@ -90,23 +91,10 @@ public struct StreamingTransposedConvolution: Sendable {
   public init(
     _ weights: Weights, inputs: Int, outputs: Int, stride: Int, elu: Bool = false
   ) throws {
-    let stored = try weights.tensor("weight", [inputs, outputs, 2 * stride])
-    // Row (j, o) of the product's weights: taps for the previous input, then for the current one.
-    let taps = stored.withValues { values in
-      var rearranged = [Float](repeating: 0, count: values.count)
-      for input in 0..<inputs {
-        for output in 0..<outputs {
-          for tap in 0..<2 * stride {
-            let row = tap % stride * outputs + output
-            let column = tap < stride ? inputs + input : input
-            rearranged[row * 2 * inputs + column] =
-              values[(input * outputs + output) * 2 * stride + tap]
-          }
-        }
-      }
-      return Tensor(rearranged, shape: [stride * outputs, 2 * inputs])
+    weight = try weights.packed("weight", outputs: stride * outputs, inputs: 2 * inputs) {
+      try weights.tensor("weight", [inputs, outputs, 2 * stride])
+        .transposedTaps(stride: stride)
     }
-    weight = weights.packed(taps)
     let oneBias = try weights.tensor("bias", [outputs])
     bias = concatenateColumns([Tensor](repeating: oneBias, count: stride))
     self.inputs = inputs
@@ -184,6 +172,26 @@ extension Tensor {
         }
       }
       return Tensor(rearranged, shape: [outputs, kernel * inputs])
+    }
+  }
+
+  /// Transposed convolution weights `[inputs, outputs, 2 * stride]` as a product's: row (j, o) holds
+  /// the taps for the previous input, then for the current one: `[stride * outputs, 2 * inputs]`.
+  func transposedTaps(stride: Int) -> Tensor {
+    let (inputs, outputs) = (shape[0], shape[1])
+    return withValues { values in
+      var rearranged = [Float](repeating: 0, count: values.count)
+      for input in 0..<inputs {
+        for output in 0..<outputs {
+          for tap in 0..<2 * stride {
+            let row = tap % stride * outputs + output
+            let column = tap < stride ? inputs + input : input
+            rearranged[row * 2 * inputs + column] =
+              values[(input * outputs + output) * 2 * stride + tap]
+          }
+        }
+      }
+      return Tensor(rearranged, shape: [stride * outputs, 2 * inputs])
     }
   }
 

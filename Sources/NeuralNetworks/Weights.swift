@@ -12,6 +12,8 @@ public struct Weights: Sendable {
   private let names: [String]
   /// How matrices are packed for inference; nil for training, where they stay tensors.
   public let packing: WeightFormat?
+  /// Where packed matrices are kept between runs.
+  public let store: PackedWeights?
   private let taken: Locked<Set<String>>
   /// What the tensors belong to, for messages: a file.
   public let subject: String
@@ -20,27 +22,46 @@ public struct Weights: Sendable {
 
   /// Tensors in memory.
   ///
-  /// - Parameter packing: how matrices are packed for inference; nil for training.
-  public init(_ tensors: [String: Tensor], subject: String, packing: WeightFormat? = nil) {
+  /// - Parameters:
+  ///   - packing: how matrices are packed for inference; nil for training.
+  ///   - packed: the matrices that are packed already, of that format.
+  public init(
+    _ tensors: [String: Tensor], subject: String, packing: WeightFormat? = nil,
+    packed: PackedWeights? = nil
+  ) {
     self.init(
-      names: tensors.keys.sorted(), packing: packing, subject: subject, taken: Locked([]),
-      prefix: "",
-      lookUp: { key, _ in tensors[key] })
+      names: tensors.keys.sorted(), packing: packing, store: packed, subject: subject,
+      taken: Locked([]), prefix: "", lookUp: { key, _ in tensors[key] })
+  }
+
+  /// Tensors of a file, read when they are asked for.
+  ///
+  /// - Parameters:
+  ///   - tensors: from the key of each to its name in the file.
+  ///   - packed: the matrices that are packed already; nil for training.
+  public init(_ tensors: [String: String], of file: SafetensorsFile, packed: PackedWeights?) {
+    self.init(
+      names: tensors.keys.sorted(), packing: packed?.format, store: packed, subject: file.path,
+      taken: Locked([]), prefix: "",
+      lookUp: { key, _ in try tensors[key].map { try Tensor(file: file, name: $0) } })
   }
 
   /// Tensors made when a layer asks for them: how a new model gets its start values from the same
   /// code that reads a file.
   public init(creating make: @escaping @Sendable (_ key: String, _ shape: [Int]) -> Tensor) {
     self.init(
-      names: [], packing: nil, subject: "new model", taken: Locked([]), prefix: "", lookUp: make)
+      names: [], packing: nil, store: nil, subject: "new model", taken: Locked([]), prefix: "",
+      lookUp: make)
   }
 
   private init(
-    names: [String], packing: WeightFormat?, subject: String, taken: Locked<Set<String>>,
-    prefix: String, lookUp: @escaping @Sendable (String, [Int]) throws -> Tensor?
+    names: [String], packing: WeightFormat?, store: PackedWeights?, subject: String,
+    taken: Locked<Set<String>>, prefix: String,
+    lookUp: @escaping @Sendable (String, [Int]) throws -> Tensor?
   ) {
     self.names = names
     self.packing = packing
+    self.store = store
     self.subject = subject
     self.taken = taken
     self.prefix = prefix
@@ -50,8 +71,8 @@ public struct Weights: Sendable {
   /// The tensors under a key.
   public subscript(key: String) -> Weights {
     Weights(
-      names: names, packing: packing, subject: subject, taken: taken, prefix: prefix + key + ".",
-      lookUp: lookUp)
+      names: names, packing: packing, store: store, subject: subject, taken: taken,
+      prefix: prefix + key + ".", lookUp: lookUp)
   }
 
   /// The tensors under an index.
@@ -61,8 +82,8 @@ public struct Weights: Sendable {
   /// float32 where the others are packed to less.
   public var inFloat32: Weights {
     Weights(
-      names: names, packing: packing.map { _ in .float32 }, subject: subject, taken: taken,
-      prefix: prefix, lookUp: lookUp)
+      names: names, packing: packing.map { _ in .float32 }, store: store, subject: subject,
+      taken: taken, prefix: prefix, lookUp: lookUp)
   }
 
   /// Whether there is a tensor of this name here.
@@ -79,6 +100,21 @@ public struct Weights: Sendable {
     }
     taken.withLock { _ = $0.insert(key) }
     return tensor
+  }
+
+  /// A matrix `[outputs, inputs]` packed, as float32 where nothing else is said.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor that it is made of.
+  ///   - tensor: makes the matrix, where it is not kept packed.
+  func packed(
+    _ name: String, outputs: Int, inputs: Int, of tensor: () throws -> Tensor
+  ) throws -> PackedMatrix {
+    let key = prefix + name
+    let format = packing ?? .float32
+    guard let store else { return try PackedMatrix(packing: tensor(), format) }
+    taken.withLock { _ = $0.insert(key) }
+    return try store.matrix(key, outputs: outputs, inputs: inputs, format: format, of: tensor)
   }
 
   /// All tensors under the prefix, by their names without it, in order.

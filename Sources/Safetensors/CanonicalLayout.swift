@@ -13,12 +13,12 @@ struct ArrayEntry: Equatable {
 struct CanonicalLayout {
   /// Arrays in the order of their bytes: large elements first, then by name.
   let entries: [ArrayEntry]
-  /// The length field, the JSON text and the blanks that fill it to 8 bytes.
+  /// The length field, the JSON text and the blanks that fill it to the alignment.
   let header: [UInt8]
   /// Bytes of header and arrays.
   let size: Int
 
-  init(_ unordered: [ArrayEntry], metadata: [String: String]) {
+  init(_ unordered: [ArrayEntry], metadata: [String: String], alignment: Int = 8) {
     entries = unordered.sorted {
       $0.type.size == $1.type.size
         ? $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) : $0.type.size > $1.type.size
@@ -51,7 +51,7 @@ struct CanonicalLayout {
       }
     }
     text.append(UInt8(ascii: "}"))
-    while !text.count.isMultiple(of: 8) { text.append(UInt8(ascii: " ")) }
+    while !text.count.isMultiple(of: alignment) { text.append(UInt8(ascii: " ")) }
     withUnsafeBytes(of: UInt64(text.count - 8).littleEndian) { length in
       for index in 0..<8 { text[index] = length[index] }
     }

@@ -1,4 +1,4 @@
-import Base
+public import Base
 
 /// A safetensors file mapped into memory, in any valid layout.
 ///
@@ -70,6 +70,13 @@ public final class SafetensorsFile: Sendable {
         rebasing: mapping.bytes[place.begin..<place.begin + place.entry.size]))
   }
 
+  /// The bytes of an array, of any alignment, valid while the file lives; nil where there is none.
+  public func bytes(_ name: String) -> UnsafeRawBufferPointer? {
+    places[name].map {
+      UnsafeRawBufferPointer(rebasing: mapping.bytes[$0.begin..<$0.begin + $0.entry.size])
+    }
+  }
+
   /// A copy of an array.
   public func array(_ name: String) throws -> ArrayData {
     guard let place = places[name] else { throw Failure.missingArray(name, path: path) }
@@ -89,6 +96,34 @@ public final class SafetensorsFile: Sendable {
         throw failure
       }
     }
+  }
+}
+
+/// An array in memory that is about to be written.
+public struct StoredArray {
+  var entry: ArrayEntry
+  var bytes: UnsafeRawBufferPointer
+
+  /// An array of these elements; the shape must fit them.
+  public init(_ name: String, _ type: ElementType, shape: [Int], _ bytes: UnsafeRawBufferPointer) {
+    precondition(type.byteCount(shape: shape) == bytes.count, "the shape must fit the bytes")
+    entry = ArrayEntry(name: name, type: type, shape: shape, size: bytes.count)
+    self.bytes = bytes
+  }
+}
+
+/// Writes arrays straight from memory, in the canonical order.
+///
+/// - Parameter alignment: of the first array in the file.
+public func writeSafetensors(
+  _ arrays: [StoredArray], metadata: [String: String], alignment: Int, to file: AtomicFile
+) throws {
+  let layout = CanonicalLayout(
+    arrays.map(\.entry), metadata: metadata, alignment: alignment)
+  let bytes = Dictionary(uniqueKeysWithValues: arrays.map { ($0.entry.name, $0.bytes) })
+  try file.write(layout.header)
+  for entry in layout.entries {
+    if let content = bytes[entry.name] { try file.write(content) }
   }
 }
 

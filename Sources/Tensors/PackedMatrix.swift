@@ -93,6 +93,48 @@ public struct PackedMatrix: Sendable {
   }
 }
 
+extension PackedMatrix {
+  /// Weights that were packed before, in the memory of their owner.
+  ///
+  /// - Parameters:
+  ///   - panels: what ``stored`` gave.
+  /// - Returns: nil when the bytes are not as many as they must be, or cannot be read in place.
+  public init?(
+    rows: Int, columns: Int, format: WeightFormat, panels: UnsafeRawBufferPointer?,
+    scales: UnsafeRawBufferPointer?, owner: AnyObject
+  ) {
+    let count = ck_panel_count(rows) * Int(CK_PANEL)
+    guard let panels, panels.count == format.bytes(count * columns), panels.count % 4 == 0,
+      (scales?.count ?? 0) == (format == .int8 ? 4 * count : 0),
+      let floats = Self.floats(panels)
+    else { return nil }
+    self.rows = rows
+    self.columns = columns
+    self.format = format
+    self.panels = Storage(borrowing: floats, count: panels.count / 4, owner: owner)
+    self.scales = scales.flatMap(Self.floats).map {
+      Storage(borrowing: $0, count: count, owner: owner)
+    }
+  }
+
+  private static func floats(_ bytes: UnsafeRawBufferPointer) -> UnsafePointer<Float>? {
+    guard let base = bytes.baseAddress, UInt(bitPattern: base).isMultiple(of: 4) else { return nil }
+    return base.assumingMemoryBound(to: Float.self)
+  }
+
+  /// The panels, and the scales where the format has some; valid while the matrix lives.
+  public var stored: (panels: UnsafeRawBufferPointer, scales: UnsafeRawBufferPointer?) {
+    let size = ck_panel_count(rows) * Int(CK_PANEL) * columns
+    return (
+      UnsafeRawBufferPointer(start: panels.floats, count: format.bytes(size)),
+      scales.map { UnsafeRawBufferPointer(start: $0.floats, count: 4 * $0.count) }
+    )
+  }
+
+  /// The dimensions of the panels: `[panels, columns, outputs of a panel]`.
+  public var storedShape: [Int] { [ck_panel_count(rows), columns, Int(CK_PANEL)] }
+}
+
 extension Tensor {
   /// The product with packed weights, with an optional bias `[outputs]`: `[..., inputs]` to
   /// `[..., outputs]`. Not recorded: packed weights do not train.

@@ -8,15 +8,18 @@ import ModelRegistry
 @main
 struct ModelTool: ToolGroup {
   static let tool = ToolDescription(
-    name: "tts-model", abstract: "Fetch, make, inspect and convert models.",
+    name: "tts-model", abstract: "Fetch, make, inspect, convert and pack models.",
     examples: [
       "tts-model fetch english",
       "tts-model info MODEL",
       "tts-model init --config english --tokenizer tokenizer.json --seed 1 -o MODEL",
       "tts-model convert old.yaml -o MODEL",
+      "tts-model pack --precision int8 MODEL",
     ])
   static var configuration: CommandConfiguration {
-    tool.configuration(subcommands: [Info.self, Initialize.self, Convert.self, Fetch.self])
+    tool.configuration(subcommands: [
+      Info.self, Initialize.self, Convert.self, Fetch.self, Pack.self,
+    ])
   }
 }
 

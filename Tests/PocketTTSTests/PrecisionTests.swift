@@ -25,16 +25,20 @@ import Testing
   ]
 
   @Test(arguments: limits) func smallModel(_ limit: Limit) throws {
-    try check(TestSupport.fixture("PocketTTS/lsd"), limit)
+    // The fixture's weights are bfloat16 already: others, that rounding changes.
+    let folder = try ScratchFolder()
+    try copyModel(TestSupport.fixture("PocketTTS/lsd"), to: folder.path) { $0 * 1.00317 }
+    #expect(try check(folder.path, limit) > 1e-4)
   }
 
   /// A model of full size, where one is given.
   @Test(.enabled(if: ProcessInfo.processInfo.environment["TTS_MODEL"] != nil), arguments: limits)
   func fullModel(_ limit: Limit) throws {
-    try check(try #require(ProcessInfo.processInfo.environment["TTS_MODEL"]), limit)
+    try check(#require(ProcessInfo.processInfo.environment["TTS_MODEL"]), limit)
   }
 
-  private func check(_ path: String, _ limit: Limit) throws {
+  @discardableResult
+  private func check(_ path: String, _ limit: Limit) throws -> Double {
     let model = try PocketTTSModel(path: path)
     let whole = try #require(try model.synthesizer(precision: .float32) as? Generator)
     let reduced = try #require(try model.synthesizer(precision: limit.format) as? Generator)
@@ -53,6 +57,7 @@ import Testing
     print("\(limit.format.rawValue): latents \(relative), log-spectral distance \(distance) dB")
     #expect(relative < limit.latents)
     #expect(distance < limit.spectrum)
+    return relative
   }
 
   /// 200 frames with recorded noise; what goes in at each step is what `forced` says was made before.

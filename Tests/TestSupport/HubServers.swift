@@ -40,7 +40,9 @@ public final class LocalHub: Sendable {
     if let token { arguments += ["--token", token] }
     if let certificate { arguments += ["--tls", certificate] }
     if acceptsAnyCommit { arguments.append("--any-commit") }
-    process = try RunningProcess("python3", arguments, input: [], keepsInputOpen: true)
+    // It waits for tests that wait for a turn of their own.
+    process = try RunningProcess(
+      "python3", arguments, input: [], keepsInputOpen: true, timeLimit: 1200)
     scheme = certificate == nil ? "http" : "https"
     var ports: [Int] = []
     for _ in 0..<1000 where ports.count < 2 {

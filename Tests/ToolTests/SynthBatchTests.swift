@@ -14,7 +14,7 @@ import Testing
 
   private func synth(_ arguments: [String]) throws -> ProcessResult {
     try runTool(
-      "tts-synth", ["--model", model] + arguments, directory: folder.path, timeLimit: 120)
+      "tts-synth", ["--model", model] + arguments, directory: folder.path, timeLimit: 300)
   }
 
   /// Utterances of very unequal lengths, with pauses, voices, and some that cannot be said.

@@ -71,8 +71,12 @@ import Testing
 
   /// A folder that is the whole search path, with a player in it.
   private func player(_ name: String, _ script: String) throws -> [String: String] {
-    let path = try folder.write("#!/bin/sh\n" + script, to: "\(name)-path/\(name)")
-    chmod(path, 0o755)
+    let path = try folder.write("#!/bin/sh\n" + script, to: "\(name)-path/script")
+    // What this process has written may still be open in a child that another test starts, and then
+    // cannot be run.
+    let copied = try runShell(
+      "cp script '\(name)' && chmod +x '\(name)'", directory: folder.file("\(name)-path"))
+    #expect(copied.code == 0 && path.hasSuffix("script"))
     return ["PATH": folder.file("\(name)-path")]
   }
 

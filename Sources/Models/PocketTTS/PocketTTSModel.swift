@@ -94,6 +94,7 @@ struct PocketTTSModel: Model {
     let weights = try files.mimi(packing: precision)
     let mimi = try Mimi(weights, configuration.codec)
     try weights.requireAllUsed()
+    weights.store?.keep()
     return mimi
   }
 
@@ -101,6 +102,7 @@ struct PocketTTSModel: Model {
     let weights = try files.flowLM(packing: precision)
     let flowLM = try FlowLM(weights, configuration)
     try weights.requireAllUsed()
+    weights.store?.keep()
     return flowLM
   }
 
@@ -111,6 +113,18 @@ struct PocketTTSModel: Model {
         "use the weights with voice cloning (see tts-model fetch)")
     }
     return try mimi(precision)
+  }
+
+  func pack(precision: WeightFormat) throws -> [String] {
+    let flowWeights = try files.flowLM(packing: precision)
+    _ = try FlowLM(flowWeights, configuration)
+    let codecWeights = try files.mimi(packing: precision)
+    _ = try Mimi(codecWeights, configuration.codec)
+    return try [flowWeights, codecWeights].compactMap { weights in
+      try weights.requireAllUsed()
+      try weights.store?.write()
+      return weights.store?.path
+    }
   }
 
   /// Weights without voice cloning ship an encoder of zeros.

@@ -12,24 +12,24 @@ struct WeightFiles: Sendable {
   ///
   /// - Parameter packing: how matrices are packed for inference; nil for training.
   func flowLM(packing: WeightFormat? = nil) throws -> Weights {
-    if let path = configuration.flowLM.weightsPath {
-      let path = try locations.path(of: path)
-      return Weights(
-        try Self.legacyFlowLM(SafetensorsFile(path: path)), subject: path, packing: packing)
+    guard let named = configuration.flowLM.weightsPath else {
+      return try bundle("flow_lm", packing)
     }
-    return try bundle("flow_lm.", packing)
+    let path = try locations.path(of: named)
+    return Weights(
+      try Self.legacyFlowLM(SafetensorsFile(path: path)), subject: path, packing: packing,
+      packed: try packing.map { try PackedWeights(of: path, part: "flow_lm", format: $0) })
   }
 
   /// The codec's tensors without the `mimi.` prefix.
   ///
   /// - Parameter packing: how matrices are packed for inference.
   func mimi(packing: WeightFormat? = nil) throws -> Weights {
-    if let path = configuration.mimi.weightsPath {
-      let path = try locations.path(of: path)
-      return Weights(
-        try Self.legacyMimi(SafetensorsFile(path: path)), subject: path, packing: packing)
-    }
-    return try bundle("mimi.", packing)
+    guard let named = configuration.mimi.weightsPath else { return try bundle("mimi", packing) }
+    let path = try locations.path(of: named)
+    return Weights(
+      try Self.legacyMimi(SafetensorsFile(path: path)), subject: path, packing: packing,
+      packed: try packing.map { try PackedWeights(of: path, part: "mimi", format: $0) })
   }
 
   /// The path of the whole-model file.
@@ -41,7 +41,7 @@ struct WeightFiles: Sendable {
     return try locations.weights(named, open: configuration.weightsPathWithoutVoiceCloning)
   }
 
-  private func bundle(_ prefix: String, _ packing: WeightFormat?) throws -> Weights {
+  private func bundle(_ part: String, _ packing: WeightFormat?) throws -> Weights {
     let path = try bundlePath()
     let file = try SafetensorsFile(path: path)
     let known = ["flow_lm.", "mimi."]
@@ -50,11 +50,10 @@ struct WeightFiles: Sendable {
         path, "tensor '\(stranger)' is neither under 'flow_lm.' nor under 'mimi.'",
         "convert the file with tts-model convert, or name it as a separate file")
     }
-    var tensors: [String: Tensor] = [:]
-    for name in file.names where name.hasPrefix(prefix) {
-      tensors[String(name.dropFirst(prefix.count))] = try Tensor(file: file, name: name)
-    }
-    return Weights(tensors, subject: path, packing: packing)
+    let names = file.names.filter { $0.hasPrefix(part + ".") }
+    return Weights(
+      Dictionary(uniqueKeysWithValues: names.map { (String($0.dropFirst(part.count + 1)), $0) }),
+      of: file, packed: try packing.map { try PackedWeights(of: path, part: part, format: $0) })
   }
 
   // MARK: Older separate files
