@@ -7,32 +7,52 @@
 // Floats of k that are worked on at a time: a panel of them stays in the second-level cache.
 #define DEPTH 256
 #define TILE_MOST 14
+// So few rows need less time than reading the weights, in whatever format.
+#define FEW_ROWS 3
 // Of so few tiles reading the weights takes the longest.
 #define FEW_TILES 2
 
+typedef void Panel(int rows, int panels, const void *a, const char *panel, ptrdiff_t apart,
+                   const char *ahead, ptrdiff_t width, ptrdiff_t k, float *c, ptrdiff_t c_stride,
+                   int resume);
 typedef struct {
   int rows;
-  void (*f32)(int, const float *, const void *, const char *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*bf16)(int, const float *, const void *, const char *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*int8)(int, const float *, const void *, const char *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, int);
-  void (*expand)(int, const void *, float *, ptrdiff_t);
+  Panel *f32, *bf16, *int8;
+  void (*column_f32)(int, const float *, const float *, ptrdiff_t, float *, ptrdiff_t, int);
+  // For bfloat16, where activations are to be in pairs too, and what makes them so; or NULL.
+  Panel *dots;
+  void (*pair_rows)(float *, int, ptrdiff_t);
+  // Bytes to pairs of bfloat16.
+  void (*expand)(const int8_t *, uint32_t *, ptrdiff_t);
 } Kernels;
 
 #define KERNELS(SUFFIX, R) \
-  static const Kernels kernels_##SUFFIX = {R, panel_f32_##SUFFIX, panel_bf16_##SUFFIX, panel_int8_##SUFFIX, expand_##SUFFIX};
+  static const Kernels kernels_##SUFFIX = { \
+    R, panel_f32_##SUFFIX, panel_bf16_##SUFFIX, panel_int8_##SUFFIX, \
+    column_f32_##SUFFIX, NULL, NULL, expand_##SUFFIX};
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
 #define NAME(x) x##_v4
 #define LANES 16
 #define ROWS 14
 #include "product_body.h"
 #undef NAME
-#undef LANES
-#undef ROWS
 #pragma clang attribute pop
 KERNELS(v4, 14)
 
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))), apply_to = function)
+#define NAME(x) x##_v4b
+#define DOTS
+#include "product_body.h"
+#undef DOTS
+#undef NAME
+#undef LANES
+#undef ROWS
+#pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #define NAME(x) x##_v3
 #define LANES 8
@@ -43,6 +63,37 @@ KERNELS(v4, 14)
 #undef ROWS
 #pragma clang attribute pop
 KERNELS(v3, 6)
+
+// a[k][rows] as pairs along k: [k / 2][rows], in place; a row of zeros stands behind an odd k.
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+static void pair_rows(float *a, int rows, ptrdiff_t k) {
+  const __mmask16 these = (__mmask16)((1u << rows) - 1);
+  for (ptrdiff_t i = 0; i < k; i += 2) {
+    const __m256bh even = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(these, a + i * rows));
+    const __m256bh odd = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(these, a + (i + 1) * rows));
+    const __m512i pairs = _mm512_or_si512(
+      _mm512_cvtepu16_epi32((__m256i)even), _mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)odd), 16));
+    _mm512_mask_storeu_epi32(a + i / 2 * rows, these, pairs);
+  }
+}
+
+static const Kernels kernels_v4b = {
+  14, panel_f32_v4, panel_bf16_v4, panel_int8_v4, column_f32_v4, panel_dots_v4b, pair_rows, expand_v4};
+
+// Products of bfloat16 pairs that are faster than those of floats. Intel's are not: there they are
+// made twice as slowly (Sapphire Rapids, measured).
+static int has_fast_dots(void) {
+  // Asking takes long in a virtual machine.
+  static int answer = -1;
+  int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+  if (known < 0) {
+    unsigned a, b, c, d;
+    known = __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx &&
+            __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & bit_AVX512BF16;
+    __atomic_store_n(&answer, known, __ATOMIC_RELAXED);
+  }
+  return known;
+}
 #endif
 
 #define NAME(x) x##_plain
@@ -56,8 +107,9 @@ KERNELS(plain, 6)
 
 static const Kernels *kernels(int level) {
 #if defined(__x86_64__)
-  if (level >= 3 && ck_has_avx512()) return &kernels_v4;
-  if (level >= 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  if (level >= CK_ALL_INSTRUCTIONS && ck_has_avx512() && has_fast_dots()) return &kernels_v4b;
+  if (level >= CK_AVX512 && ck_has_avx512()) return &kernels_v4;
+  if (level >= CK_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return &kernels_v3;
 #endif
   return &kernels_plain;
@@ -107,14 +159,19 @@ void ck_pack_panels(const float *w, ptrdiff_t n_stride, ptrdiff_t k_stride, ptrd
   }
 }
 
-void ck_float_to_bf16(const float *x, uint16_t *y, ptrdiff_t n) {
-  for (ptrdiff_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, x + i, 4);
-    // To nearest, ties to even; a NaN stays one.
-    y[i] = (bits & 0x7fffffff) > 0x7f800000
-      ? (uint16_t)(bits >> 16 | 0x40) : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-  }
+// To nearest, ties to even; a NaN stays one.
+CK_INLINE uint32_t bf16_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return (bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40
+                                          : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+CK_CLONES
+void ck_panel_to_bf16(const float *panel, ptrdiff_t k, uint32_t *pairs) {
+  for (ptrdiff_t i = 0; i < k; i += 2, panel += 2 * CK_PANEL, pairs += CK_PANEL)
+    for (int j = 0; j < CK_PANEL; j++)
+      pairs[j] = bf16_of(panel[j]) | (i + 1 < k ? bf16_of(panel[CK_PANEL + j]) << 16 : 0);
 }
 
 void ck_panel_to_int8(const float *panel, ptrdiff_t k, int8_t *bytes, float *scales) {
@@ -167,6 +224,15 @@ static void pack_rows(const float *x, ptrdiff_t row_stride, ptrdiff_t k_stride, 
 
 static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
+// Floats rounded to bfloat16.
+CK_CLONES
+static void round_floats(float *a, ptrdiff_t n) {
+  for (ptrdiff_t i = 0; i < n; i++) {
+    uint32_t bits = bf16_of(a[i]) << 16;
+    memcpy(a + i, &bits, 4);
+  }
+}
+
 // Scale, bias, for the finished columns of a tile.
 CK_CLONES
 static void finish(float *y, ptrdiff_t stride, int rows, ptrdiff_t columns, const float *scales,
@@ -180,8 +246,12 @@ static void finish(float *y, ptrdiff_t stride, int rows, ptrdiff_t columns, cons
 }
 
 ptrdiff_t ck_product_room(ptrdiff_t m, ptrdiff_t k) {
-  ptrdiff_t depth = m <= FEW_TILES * TILE_MOST ? k : least(k, DEPTH);
-  return (m + TILE_MOST) * depth + 8 + depth * CK_PANEL + TILE_MOST * CK_PANEL;
+  ptrdiff_t depth = 1 + (m <= FEW_TILES * TILE_MOST ? k : least(k, DEPTH));
+  return (m + TILE_MOST) * depth + 16 + depth * CK_PANEL + TILE_MOST * CK_PANEL;
+}
+
+ptrdiff_t ck_panel_bytes(int format, ptrdiff_t k) {
+  return CK_PANEL * (format == CK_F32 ? 4 * k : format == CK_BF16 ? 4 * ((k + 1) / 2) : k);
 }
 
 void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
@@ -190,52 +260,74 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
                 ptrdiff_t n, ptrdiff_t k, float *room) {
   const Kernels *kernel = kernels(instructions);
   const int most = kernel->rows;
-  const ptrdiff_t size = format == CK_F32 ? 4 : format == CK_BF16 ? 2 : 1;
+  // For few rows bytes are multiplied as they come.
+  const int expands = format == CK_INT8 && m > FEW_ROWS;
+  const int takes_pairs = kernel->dots && (format == CK_BF16 || expands);
+  Panel *multiply = format == CK_F32                ? kernel->f32
+                    : takes_pairs                   ? kernel->dots
+                    : format == CK_BF16 || expands ? kernel->bf16
+                                                    : kernel->int8;
+  // Bytes of a row of a panel, or of two in pairs.
+  const ptrdiff_t line = CK_PANEL * (format == CK_INT8 ? 1 : 4);
+  const ptrdiff_t panel_bytes = ck_panel_bytes(format, k);
   // Few rows: weights are read straight through, as fast as they come.
   const ptrdiff_t depth = m <= FEW_TILES * most ? k : least(k, DEPTH);
   const ptrdiff_t tiles = (m + most - 1) / most;
   // Tiles of about the same height: a low one would wait for its own sums.
-  const ptrdiff_t height = (m + tiles - 1) / tiles;
-  float *a = room, *expanded = a + tiles * height * depth + 8, *edge = expanded + depth * CK_PANEL;
-  const int expands = tiles > 2 && format != CK_F32;
+  const ptrdiff_t height = (m + tiles - 1) / tiles, tile_size = height * (depth + 1);
+  float *a = room, *expanded = a + tiles * tile_size + 16, *edge = expanded + (depth + 1) * CK_PANEL;
   for (ptrdiff_t start = 0; start < k; start += depth) {
     const ptrdiff_t d = least(depth, k - start);
-    for (ptrdiff_t t = 0; t < tiles; t++)
-      pack_rows(x + t * height * x_stride + start * x_k_stride, x_stride, x_k_stride,
-                (int)least(height, m - t * height), d, a + t * height * depth);
-    for (ptrdiff_t p = first_panel; p < first_panel + panel_count; p++) {
+    const ptrdiff_t offset = format == CK_BF16 ? start / 2 * line : start * line;
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+      const int rows = (int)least(height, m - t * height);
+      if (rows <= 0) break;
+      float *tile = a + t * tile_size;
+      pack_rows(x + t * height * x_stride + start * x_k_stride, x_stride, x_k_stride, rows, d, tile);
+      if (d % 2) memset(tile + d * rows, 0, (size_t)rows * sizeof *tile);
+      if (takes_pairs)
+        kernel->pair_rows(tile, rows, d);
+      else if (format != CK_F32)
+        round_floats(tile, d * rows);
+    }
+    // With one or two rows each panel's few sums wait for themselves: two panels have more of them.
+    int at_a_time;
+    for (ptrdiff_t p = first_panel; p < first_panel + panel_count; p += at_a_time) {
       const ptrdiff_t column = p * CK_PANEL, columns = least(CK_PANEL, n - column);
-      const void *b = (const char *)panels + (p * k + start) * CK_PANEL * size;
+      at_a_time = m <= FEW_ROWS && format == CK_INT8 && p + 1 < first_panel + panel_count &&
+                  n - column >= 2 * CK_PANEL ? 2 : 1;
+      const char *b = (const char *)panels + p * panel_bytes + offset;
+      const char *next = b + panel_bytes;
       if (expands) {
-        kernel->expand(format, b, expanded, d * CK_PANEL);
-        b = expanded;
+        kernel->expand((const int8_t *)b, (uint32_t *)expanded, d);
+        b = (const char *)expanded;
       }
       for (ptrdiff_t t = 0; t < tiles; t++) {
         const int rows = (int)least(height, m - t * height);
         if (rows <= 0) break;
         // Meanwhile the next panel comes to the second-level cache, by halves where two tiles share it.
-        const ptrdiff_t line = CK_PANEL * size, share = tiles > 1 && line > 64 ? line / 2 : line;
-        const char *ahead = (const char *)panels + ((p + 1) * k + start) * line + t * share;
+        const ptrdiff_t share = tiles > 1 && line > 64 ? line / 2 : line;
         const ptrdiff_t width = (t + 1) * share <= line ? share : 0;
         float *target = y + t * height * y_stride + column;
+        if (columns == 1 && format == CK_F32) {
+          kernel->column_f32(rows, a + t * tile_size, (const float *)b, d, target, y_stride, start > 0);
+          if (start + d == k && bias) finish(target, y_stride, rows, 1, NULL, bias + column);
+          continue;
+        }
         const int isWhole = columns == CK_PANEL;
         float *c = isWhole ? target : edge;
         const ptrdiff_t stride = isWhole ? y_stride : CK_PANEL;
         if (!isWhole && start > 0)
           for (int r = 0; r < rows; r++)
             memcpy(edge + r * CK_PANEL, target + r * y_stride, (size_t)columns * sizeof *edge);
-        if (format == CK_F32 || expands)
-          kernel->f32(rows, a + t * height * depth, b, ahead, width, d, c, stride, start > 0);
-        else if (format == CK_BF16)
-          kernel->bf16(rows, a + t * height * depth, b, ahead, width, d, c, stride, start > 0);
-        else
-          kernel->int8(rows, a + t * height * depth, b, ahead, width, d, c, stride, start > 0);
+        multiply(rows, at_a_time, a + t * tile_size, b, panel_bytes, next + t * share, width, d, c,
+                 stride, start > 0);
         if (!isWhole)
           for (int r = 0; r < rows; r++)
             memcpy(target + r * y_stride, edge + r * CK_PANEL, (size_t)columns * sizeof *edge);
         if (start + d == k && (scales || bias))
-          finish(target, y_stride, rows, columns, scales ? scales + column : NULL,
-                 bias ? bias + column : NULL);
+          finish(target, y_stride, rows, columns + (at_a_time - 1) * CK_PANEL,
+                 scales ? scales + column : NULL, bias ? bias + column : NULL);
       }
     }
   }

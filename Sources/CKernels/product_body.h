@@ -3,108 +3,198 @@
 //   LANES     floats in a register
 //   ROWS      rows of a tile, at most 14: rows times 2 accumulators fit the registers
 // A tile is ROWS rows times 2 * LANES columns. Every output element is one chain of fused
-// multiply-adds over k in order (multiply, then add, where the machine has none fused), whatever the
-// tile's shape.
+// multiply-adds over k (multiply, then add, where the machine has none fused), whatever the tile's shape:
+// in order, and of pairs of rows the odd one first.
 
 typedef float NAME(vec) __attribute__((vector_size(4 * LANES)));
 typedef int32_t NAME(ivec) __attribute__((vector_size(4 * LANES)));
-typedef uint16_t NAME(hvec) __attribute__((vector_size(2 * LANES)));
+typedef uint32_t NAME(uvec) __attribute__((vector_size(4 * LANES)));
 typedef int8_t NAME(bvec) __attribute__((vector_size(LANES)));
 #define VEC NAME(vec)
 
 CK_INLINE void NAME(load_f32)(VEC *out, const void *p, ptrdiff_t i) {
   memcpy(out, (const float *)p + i, sizeof *out);
 }
-CK_INLINE void NAME(load_bf16)(VEC *out, const void *p, ptrdiff_t i) {
-  NAME(hvec) half;
-  memcpy(&half, (const uint16_t *)p + i, sizeof half);
-  NAME(ivec) bits = __builtin_convertvector(half, NAME(ivec)) << 16;
-  memcpy(out, &bits, sizeof bits);
-}
 CK_INLINE void NAME(load_int8)(VEC *out, const void *p, ptrdiff_t i) {
   NAME(bvec) bytes;
   memcpy(&bytes, (const int8_t *)p + i, sizeof bytes);
   *out = __builtin_convertvector(bytes, VEC);
 }
-
-// c[r][0 ..< 2 LANES] (+)= sum_k a[k][r] b[k][0 ..< 2 LANES]; rows of b are CK_PANEL wide. With each
-// row `width` bytes of a row of what comes next are brought to the second-level cache.
-#define TILE(FORMAT, SIZE)                                                                        \
-  CK_INLINE void NAME(tile_##FORMAT)(int rows, const float *a, const void *b, const char *ahead,     \
-                                     ptrdiff_t width, ptrdiff_t k, float *c, ptrdiff_t c_stride,  \
-                                     int resume) {                                                \
-    VEC sum[ROWS][2];                                                                             \
-    _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {                           \
-      if (resume) {                                                                               \
-        memcpy(&sum[r][0], c + r * c_stride, sizeof(VEC));                                        \
-        memcpy(&sum[r][1], c + r * c_stride + LANES, sizeof(VEC));                                \
-      } else {                                                                                    \
-        sum[r][0] = (VEC){0};                                                                     \
-        sum[r][1] = (VEC){0};                                                                     \
-      }                                                                                           \
-    }                                                                                             \
-    for (ptrdiff_t i = 0; i < k; i++, a += rows) {                                                \
-      /* The second-level cache is filled ahead: the hardware stops at each page. */              \
-      if (rows <= 3)                                                                              \
-        for (int line = 0; line < 2 * LANES * SIZE; line += 64)                                   \
-          __builtin_prefetch((const char *)b + i * CK_PANEL * SIZE + 6144 + line, 0, 2);          \
-      else                                                                                        \
-        for (ptrdiff_t line = 0; line < width; line += 64)                                        \
-          __builtin_prefetch(ahead + i * CK_PANEL * SIZE + line, 0, 2);                           \
-      VEC left, right;                                                                            \
-      NAME(load_##FORMAT)(&left, b, i * CK_PANEL);                                                \
-      NAME(load_##FORMAT)(&right, b, i * CK_PANEL + LANES);                                       \
-      _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {                         \
-        sum[r][0] += left * a[r];                                                                 \
-        sum[r][1] += right * a[r];                                                                \
-      }                                                                                           \
-    }                                                                                             \
-    _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++) {                           \
-      memcpy(c + r * c_stride, &sum[r][0], sizeof(VEC));                                          \
-      memcpy(c + r * c_stride + LANES, &sum[r][1], sizeof(VEC));                                  \
-    }                                                                                             \
-  }
-TILE(f32, 4)
-TILE(bf16, 2)
-TILE(int8, 1)
-
-#define CASE(FORMAT, R) \
-  case R: if (R <= ROWS) NAME(tile_##FORMAT)(R <= ROWS ? R : 1, a, b, ahead, half ? 0 : width, k, c, c_stride, resume); break;
-#define TILES(FORMAT, SIZE)                                                                    \
-  static void NAME(panel_##FORMAT)(int rows, const float *a, const void *panel,                \
-                                   const char *ahead, ptrdiff_t width, ptrdiff_t k, float *c,  \
-                                   ptrdiff_t c_stride, int resume) {                           \
-    for (int half = 0; half < CK_PANEL; half += 2 * LANES, c += 2 * LANES) {                   \
-      const void *b = (const char *)panel + half * SIZE;                                       \
-      switch (rows) {                                                                          \
-        CASE(FORMAT, 1) CASE(FORMAT, 2) CASE(FORMAT, 3) CASE(FORMAT, 4) CASE(FORMAT, 5)        \
-        CASE(FORMAT, 6) CASE(FORMAT, 7) CASE(FORMAT, 8) CASE(FORMAT, 9) CASE(FORMAT, 10)       \
-        CASE(FORMAT, 11) CASE(FORMAT, 12) CASE(FORMAT, 13) CASE(FORMAT, 14)                    \
-      }                                                                                        \
-    }                                                                                          \
-  }
-TILES(f32, 4)
-TILES(bf16, 2)
-TILES(int8, 1)
-
-// n values of a panel as floats.
-static void NAME(expand)(int format, const void *from, float *to, ptrdiff_t n) {
-  VEC v;
-  if (format == CK_F32)
-    memcpy(to, from, (size_t)n * sizeof *to);
-  else if (format == CK_BF16)
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-      NAME(load_bf16)(&v, from, i);
-      memcpy(to + i, &v, sizeof v);
-    }
-  else
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-      NAME(load_int8)(&v, from, i);
-      memcpy(to + i, &v, sizeof v);
-    }
+// Pairs along k: those of the even row and those of the odd one.
+CK_INLINE void NAME(load_bf16)(VEC *even, VEC *odd, const void *p, ptrdiff_t i) {
+  NAME(ivec) pairs, bits;
+  memcpy(&pairs, (const uint32_t *)p + i, sizeof pairs);
+  bits = pairs << 16;
+  memcpy(even, &bits, sizeof bits);
+  bits = pairs & (int32_t)0xffff0000;
+  memcpy(odd, &bits, sizeof bits);
 }
 
+// With each row of a panel `width` bytes of a row of what comes next are brought to the second-level
+// cache; with few rows, which the hardware fetches up to the end of a page only, what comes soon.
+#define PREFETCH(LINE)                                                                            \
+  if (rows <= 3)                                                                                  \
+    for (int p = 0; p < panels; p++)                                                              \
+      for (int line = 0; line < 2 * LANES / CK_PANEL * (LINE) || line == 0; line += 64)           \
+        __builtin_prefetch(b + p * apart + 6144 + line, 0, 2);                                    \
+  else                                                                                            \
+    for (ptrdiff_t line = 0; line < width; line += 64) __builtin_prefetch(ahead + line, 0, 2);
+
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
+#define BEGIN_TILE                                                                                \
+  VEC sum[ROWS][4];                                                                               \
+  EACH(r, rows) EACH(g, 2 * panels) {                                                             \
+    if (resume)                                                                                   \
+      memcpy(&sum[r][g], c + r * c_stride + g / 2 * CK_PANEL + g % 2 * LANES, sizeof(VEC));       \
+    else                                                                                          \
+      sum[r][g] = (VEC){0};                                                                       \
+  }
+#define END_TILE                                                                                  \
+  EACH(r, rows) EACH(g, 2 * panels)                                                               \
+    memcpy(c + r * c_stride + g / 2 * CK_PANEL + g % 2 * LANES, &sum[r][g], sizeof(VEC));
+
+// c[r][0 ..< 2 LANES] (+)= sum_k a[k][r] b[k][0 ..< 2 LANES] of one panel, or of two that are `apart`
+// bytes apart: with few rows that is more chains at a time.
+CK_INLINE void NAME(tile_f32)(int rows, int panels, const void *activations, const char *b,
+                              ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
+                              float *c, ptrdiff_t c_stride, int resume) {
+  const float *a = activations;
+  BEGIN_TILE
+  for (ptrdiff_t i = 0; i < k; i++, a += rows, b += CK_PANEL * 4, ahead += CK_PANEL * 4) {
+    PREFETCH(CK_PANEL * 4)
+    VEC w[4];
+    EACH(g, 2 * panels) NAME(load_f32)(&w[g], b + g / 2 * apart, g % 2 * LANES);
+    EACH(r, rows) EACH(g, 2 * panels) sum[r][g] += w[g] * a[r];
+  }
+  END_TILE
+}
+
+// The same of a panel's first column alone: rows side by side in registers instead of columns. There are
+// at least LANES floats behind `a`.
+static void NAME(column_f32)(int rows, const float *a, const float *b, ptrdiff_t k, float *c,
+                             ptrdiff_t c_stride, int resume) {
+  for (int first = 0; first < rows; first += LANES) {
+    const int count = rows - first < LANES ? rows - first : LANES;
+    VEC sum = {0}, x;
+    if (resume)
+      for (int r = 0; r < count; r++) sum[r] = c[(first + r) * c_stride];
+    for (ptrdiff_t i = 0; i < k; i++) {
+      memcpy(&x, a + i * rows + first, sizeof x);
+      sum += x * b[i * CK_PANEL];
+    }
+    for (int r = 0; r < count; r++) c[(first + r) * c_stride] = sum[r];
+  }
+}
+
+// The same of rows in pairs. After an odd last row of `a` stands one of zeros.
+CK_INLINE void NAME(tile_bf16)(int rows, int panels, const void *activations, const char *b,
+                               ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
+                               float *c, ptrdiff_t c_stride, int resume) {
+  const float *a = activations;
+  BEGIN_TILE
+  for (ptrdiff_t i = 0; i < k; i += 2, a += 2 * rows, b += CK_PANEL * 4, ahead += CK_PANEL * 4) {
+    PREFETCH(CK_PANEL * 4)
+    VEC even[4], odd[4];
+    EACH(g, 2 * panels) NAME(load_bf16)(&even[g], &odd[g], b + g / 2 * apart, g % 2 * LANES);
+    EACH(r, rows) EACH(g, 2 * panels) {
+      sum[r][g] += odd[g] * a[rows + r];
+      sum[r][g] += even[g] * a[r];
+    }
+  }
+  END_TILE
+}
+
+// The same of bytes, in the same order.
+CK_INLINE void NAME(tile_int8)(int rows, int panels, const void *activations, const char *b,
+                               ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
+                               float *c, ptrdiff_t c_stride, int resume) {
+  const float *a = activations;
+  BEGIN_TILE
+  for (ptrdiff_t i = 0; i < k; i += 2, a += 2 * rows, b += CK_PANEL * 2, ahead += CK_PANEL * 2) {
+    PREFETCH(CK_PANEL * 2)
+    VEC even[4], odd[4];
+    EACH(g, 2 * panels) {
+      NAME(load_int8)(&even[g], b + g / 2 * apart, g % 2 * LANES);
+      if (i + 1 < k) NAME(load_int8)(&odd[g], b + g / 2 * apart, CK_PANEL + g % 2 * LANES);
+      else odd[g] = (VEC){0};
+    }
+    EACH(r, rows) EACH(g, 2 * panels) {
+      sum[r][g] += odd[g] * a[rows + r];
+      sum[r][g] += even[g] * a[r];
+    }
+  }
+  END_TILE
+}
+
+#ifdef DOTS
+// The same by the machine's products of pairs of bfloat16, which adds the odd one first and then the
+// even one: the same bits. `a` is in pairs too.
+CK_INLINE void NAME(tile_dots)(int rows, int panels, const void *activations, const char *b,
+                               ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
+                               float *c, ptrdiff_t c_stride, int resume) {
+  const int32_t *a = activations;
+  BEGIN_TILE
+  for (ptrdiff_t i = 0; i < k; i += 2, a += rows, b += CK_PANEL * 4, ahead += CK_PANEL * 4) {
+    PREFETCH(CK_PANEL * 4)
+    __m512bh w[4];
+    EACH(g, 2 * panels) memcpy(&w[g], b + g / 2 * apart + g % 2 * 64, 64);
+    EACH(r, rows) EACH(g, 2 * panels)
+      sum[r][g] = _mm512_dpbf16_ps(sum[r][g], (__m512bh)_mm512_set1_epi32(a[r]), w[g]);
+  }
+  END_TILE
+}
+#endif
+
+#define CASE(FORMAT, R, P)                                                                        \
+  case R:                                                                                         \
+    if (R <= ROWS)                                                                                \
+      NAME(tile_##FORMAT)(R <= ROWS ? R : 1, P, a, b, apart, ahead, half ? 0 : width, k, c,       \
+                          c_stride, resume);                                                      \
+    break;
+// COLUMN: bytes of a column in a row of a panel.
+#define TILES(FORMAT, COLUMN)                                                                     \
+  static void NAME(panel_##FORMAT)(int rows, int panels, const void *a, const char *panel,        \
+                                   ptrdiff_t apart, const char *ahead, ptrdiff_t width,           \
+                                   ptrdiff_t k, float *c, ptrdiff_t c_stride, int resume) {       \
+    for (int half = 0; half < CK_PANEL; half += 2 * LANES, c += 2 * LANES) {                      \
+      const char *b = panel + half * COLUMN;                                                      \
+      if (panels == 2) switch (rows) {                                                            \
+        CASE(FORMAT, 1, 2) CASE(FORMAT, 2, 2) CASE(FORMAT, 3, 2)                                  \
+      } else switch (rows) {                                                                      \
+        CASE(FORMAT, 1, 1) CASE(FORMAT, 2, 1) CASE(FORMAT, 3, 1) CASE(FORMAT, 4, 1)               \
+        CASE(FORMAT, 5, 1) CASE(FORMAT, 6, 1) CASE(FORMAT, 7, 1) CASE(FORMAT, 8, 1)               \
+        CASE(FORMAT, 9, 1) CASE(FORMAT, 10, 1) CASE(FORMAT, 11, 1) CASE(FORMAT, 12, 1)            \
+        CASE(FORMAT, 13, 1) CASE(FORMAT, 14, 1)                                                   \
+      }                                                                                           \
+    }                                                                                             \
+  }
+#ifdef DOTS
+TILES(dots, 4)
+#else
+TILES(f32, 4)
+TILES(bf16, 4)
+TILES(int8, 1)
+
+// A panel of bytes as pairs of bfloat16, which holds them all.
+static void NAME(expand)(const int8_t *bytes, uint32_t *pairs, ptrdiff_t k) {
+  for (ptrdiff_t i = 0; i < k; i += 2, bytes += 2 * CK_PANEL, pairs += CK_PANEL)
+    for (int j = 0; j < CK_PANEL; j += LANES) {
+      VEC even, odd = {0};
+      NAME(load_int8)(&even, bytes, j);
+      if (i + 1 < k) NAME(load_int8)(&odd, bytes, CK_PANEL + j);
+      NAME(uvec) low, high;
+      memcpy(&low, &even, sizeof low);
+      memcpy(&high, &odd, sizeof high);
+      low = low >> 16 | high;
+      memcpy(pairs + j, &low, sizeof low);
+    }
+}
+#endif
+
 #undef VEC
-#undef TILE
+#undef EACH
 #undef CASE
 #undef TILES
+#undef PREFETCH
+#undef BEGIN_TILE
+#undef END_TILE

@@ -1,7 +1,8 @@
 import Base
 import CKernels
 
-/// How packed weights are stored. Products are summed in float32 whatever it is.
+/// How packed weights are stored. With less than float32 the other factor is rounded to bfloat16 when it
+/// is multiplied; products are summed in float32 whatever it is.
 public enum WeightFormat: String, Sendable, Hashable, CaseIterable {
   /// As they are.
   case float32 = "f32"
@@ -18,14 +19,8 @@ public enum WeightFormat: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Bytes of `count` weights.
-  func bytes(_ count: Int) -> Int {
-    switch self {
-    case .float32: 4 * count
-    case .bfloat16: 2 * count
-    case .int8: count
-    }
-  }
+  /// Bytes of a panel for `inputs` inputs.
+  func panelBytes(_ inputs: Int) -> Int { ck_panel_bytes(code, inputs) }
 }
 
 /// Weights `[outputs, inputs]` in the layout that the product kernels read: panels of 32 outputs.
@@ -58,7 +53,8 @@ public struct PackedMatrix: Sendable {
     self.format = format
     let count = ck_panel_count(rows)
     let size = Int(CK_PANEL) * columns
-    let panels = Storage(count: (format.bytes(count * size) + 3) / 4)
+    let panelBytes = format.panelBytes(columns)
+    let panels = Storage(count: (count * panelBytes + 3) / 4)
     let scales = format == .int8 ? Storage(count: count * Int(CK_PANEL)) : nil
     let source = SharedPointer(UnsafeMutablePointer(mutating: weights))
     // Some panels a task, so that starting it is cheap beside it.
@@ -77,13 +73,13 @@ public struct PackedMatrix: Sendable {
           ck_pack_panels(
             source.base + panel * Int(CK_PANEL) * outputStride, outputStride, inputStride, 0, 1,
             min(Int(CK_PANEL), rows - panel * Int(CK_PANEL)), columns, floats)
-          let target = UnsafeMutableRawPointer(panels.floats) + format.bytes(panel * size)
+          let target = UnsafeMutableRawPointer(panels.floats) + panel * panelBytes
           if let scales {
             ck_panel_to_int8(
               floats, columns, target.assumingMemoryBound(to: Int8.self),
               scales.floats + panel * Int(CK_PANEL))
           } else {
-            ck_float_to_bf16(floats, target.assumingMemoryBound(to: UInt16.self), size)
+            ck_panel_to_bf16(floats, columns, target.assumingMemoryBound(to: UInt32.self))
           }
         }
       }
@@ -104,7 +100,8 @@ extension PackedMatrix {
     scales: UnsafeRawBufferPointer?, owner: AnyObject
   ) {
     let count = ck_panel_count(rows) * Int(CK_PANEL)
-    guard let panels, panels.count == format.bytes(count * columns), panels.count % 4 == 0,
+    guard let panels, panels.count == ck_panel_count(rows) * format.panelBytes(columns),
+      panels.count % 4 == 0,
       (scales?.count ?? 0) == (format == .int8 ? 4 * count : 0),
       let floats = Self.floats(panels)
     else { return nil }
@@ -124,15 +121,20 @@ extension PackedMatrix {
 
   /// The panels, and the scales where the format has some; valid while the matrix lives.
   public var stored: (panels: UnsafeRawBufferPointer, scales: UnsafeRawBufferPointer?) {
-    let size = ck_panel_count(rows) * Int(CK_PANEL) * columns
+    let size = ck_panel_count(rows) * format.panelBytes(columns)
     return (
-      UnsafeRawBufferPointer(start: panels.floats, count: format.bytes(size)),
+      UnsafeRawBufferPointer(start: panels.floats, count: size),
       scales.map { UnsafeRawBufferPointer(start: $0.floats, count: 4 * $0.count) }
     )
   }
 
-  /// The dimensions of the panels: `[panels, columns, outputs of a panel]`.
-  public var storedShape: [Int] { [ck_panel_count(rows), columns, Int(CK_PANEL)] }
+  /// The dimensions of the panels: `[panels, inputs, outputs of a panel]`, of bfloat16
+  /// `[panels, pairs of inputs, outputs of a panel, 2]`.
+  public var storedShape: [Int] {
+    format == .bfloat16
+      ? [ck_panel_count(rows), (columns + 1) / 2, Int(CK_PANEL), 2]
+      : [ck_panel_count(rows), columns, Int(CK_PANEL)]
+  }
 }
 
 extension Tensor {

@@ -21,7 +21,7 @@ import Testing
   }
 
   /// On every instruction set that the machine has, and on none.
-  @Test(arguments: [CK_PLAIN, CK_AVX2, CK_ALL_INSTRUCTIONS])
+  @Test(arguments: [CK_PLAIN, CK_AVX2, CK_AVX512, CK_ALL_INSTRUCTIONS])
   func productsAreRight(_ instructions: Int) {
     for (n, k) in [(1, 1), (3, 7), (32, 64), (65, 64), (520, 129), (40, 1000)] {
       let w = random([n, k], "w")
@@ -51,25 +51,49 @@ import Testing
     #expect(gradient.values == y)
   }
 
-  /// Reduced formats hold rounded weights; the product of those is as exact as any.
-  @Test(arguments: [WeightFormat.bfloat16, .int8])
-  func reducedWeightsAreRounded(_ format: WeightFormat) {
-    let (n, k) = (70, 300)
+  private func rounded(_ value: Float) -> Float {
+    let bits = value.bitPattern
+    return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
+  }
+
+  /// Which instructions a machine has changes no bit, as long as it has fused multiply-adds.
+  @Test(arguments: WeightFormat.allCases, [(70, 301), (33, 1), (130, 64), (32, 700)])
+  func machinesAgree(_ format: WeightFormat, _ sizes: (Int, Int)) {
+    let (n, k) = sizes
+    let packed = PackedMatrix(random([n, k], "w"), format: format)
+    for rows in [1, 3, 4, 14, 15, 29, 60, 200] {
+      let x = random([rows, k], "x")
+      let results = [CK_AVX2, CK_AVX512, CK_ALL_INSTRUCTIONS].map { instructions in
+        Tensor(shape: [rows, n]) {
+          Products.product(
+            x.pointer, rowStride: k, rows: rows, packed, $0, instructions: instructions)
+        }.values
+      }
+      let isSame = results[0] == results[1] && results[1] == results[2]
+      #expect(isSame, "\(rows) rows")
+    }
+  }
+
+  /// Reduced formats hold rounded weights and round what they are multiplied by to bfloat16; the
+  /// product of those is as exact as any.
+  @Test(arguments: [WeightFormat.bfloat16, .int8], [300, 301])
+  func reducedWeightsAreRounded(_ format: WeightFormat, _ k: Int) {
+    let n = 70
     let w = random([n, k], "w")
-    let rounded = Tensor(
+    let weights = Tensor(
       (0..<n).flatMap { row -> [Float] in
         let values = Array(w.values[row * k..<(row + 1) * k])
         let scale = (values.map { abs($0) }.max() ?? 0) / 127
         return values.map { value in
           if format == .int8 { return (value * (1 / scale)).rounded(.toNearestOrEven) * scale }
-          let bits = value.bitPattern
-          return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
+          return rounded(value)
         }
       }, shape: [n, k])
     let bias = random([n], "bias")
     for rows in [1, 5, 14, 15, 60] {
       let x = random([rows, k], "x")
-      let expected = zip(reference(x, rounded).indices, reference(x, rounded)).map {
+      let factor = Tensor(x.values.map(rounded), shape: x.shape)
+      let expected = zip(reference(factor, weights).indices, reference(factor, weights)).map {
         $1 + bias.values[$0 % n]
       }
       let y = x.product(PackedMatrix(w, format: format), bias: bias)

@@ -8,20 +8,25 @@
 #include <stdint.h>
 
 // Matrix products y[m][n] = scale[n] * sum_k x[m][k] w[n][k] + bias[n] over packed weights: panels of
-// CK_PANEL columns, panel p holding [k][CK_PANEL] values, columns past n being zero. Each element is
-// one chain over k in order, so that nothing but its own row and column changes it.
+// CK_PANEL columns, panel p holding [k][CK_PANEL] values, columns past n being zero; of bfloat16 two rows
+// lie in each other, [k / 2][CK_PANEL][2]. Each element is one chain over k, so that nothing but its own
+// row and column changes it. With weights of less than float32, x is rounded to bfloat16.
 #define CK_PANEL 32
 enum { CK_F32 = 0, CK_BF16 = 1, CK_INT8 = 2 };
 ptrdiff_t ck_panel_count(ptrdiff_t n);
 // Packs the panels first ..< first + count of w, element (n, k) being at n * n_stride + k * k_stride.
 void ck_pack_panels(const float *w, ptrdiff_t n_stride, ptrdiff_t k_stride, ptrdiff_t first,
                     ptrdiff_t count, ptrdiff_t n, ptrdiff_t k, float *panels);
+// Bytes of a panel of k rows.
+ptrdiff_t ck_panel_bytes(int format, ptrdiff_t k);
+// A float panel rounded to bfloat16, to nearest, ties to even.
+void ck_panel_to_bf16(const float *panel, ptrdiff_t k, uint32_t *pairs);
 // A float panel as bytes in -127 ... 127 and a scale for each column: value = byte * scale.
 void ck_panel_to_int8(const float *panel, ptrdiff_t k, int8_t *bytes, float *scales);
 // Rows x[0 ..< m] (element (m, k) at m * x_stride + k * x_k_stride) times some panels; columns of y
 // outside of them are left alone. `scales` (for CK_INT8) and `bias` may be NULL. `room`:
 // ck_product_room(m, k) floats. `instructions`: the most that is used of what the machine has.
-enum { CK_PLAIN = 1, CK_AVX2 = 2, CK_ALL_INSTRUCTIONS = 3 };
+enum { CK_PLAIN = 1, CK_AVX2 = 2, CK_AVX512 = 3, CK_ALL_INSTRUCTIONS = 4 };
 void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
                 ptrdiff_t m, int format, const void *panels, const float *scales, const float *bias,
                 float *y, ptrdiff_t y_stride, ptrdiff_t first_panel, ptrdiff_t panel_count,
@@ -106,4 +111,3 @@ void ck_moving_average(float *shadow, const float *p, ptrdiff_t n, float decay);
 // Conversions.
 void ck_bf16_to_float(const uint16_t *x, float *y, ptrdiff_t n);
 void ck_f16_to_float(const uint16_t *x, float *y, ptrdiff_t n);
-void ck_float_to_bf16(const float *x, uint16_t *y, ptrdiff_t n);  // to nearest, ties to even
