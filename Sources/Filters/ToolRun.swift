@@ -100,7 +100,7 @@ public final class ToolRun: Sendable {
 
   /// The most memory that this program took, in bytes. `getrusage` counts that of the process which
   /// started it too.
-  private static var peakMemory: Int? {
+  public static var peakMemory: Int? {
     guard let status = try? readFile("/proc/self/status") else { return nil }
     let line = String(decoding: status, as: UTF8.self).split(separator: "\n")
       .first { $0.hasPrefix("VmHWM:") }

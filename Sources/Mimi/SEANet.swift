@@ -1,3 +1,4 @@
+import Base
 import NeuralNetworks
 import Tensors
 
@@ -107,7 +108,8 @@ struct SEANetEncoder: Sendable {
 }
 
 /// Runs streaming layers over pieces of their input, so small that what passes between the layers
-/// stays in a core's cache. How streams are cut changes nothing.
+/// stays in a core's cache. How streams are cut changes nothing. Several threads gain more by having
+/// much to share.
 ///
 /// - Parameters:
 ///   - channels: the most that pass between them for a step of the input.
@@ -116,7 +118,7 @@ private func inPieces(
   _ x: Tensor, channels: Int, multiple: Int = 1, _ layers: (Tensor) -> Tensor
 ) -> Tensor {
   let most = max(1, (48 << 10) / (channels * multiple)) * multiple
-  guard x.rows > most else { return layers(x) }
+  guard ThreadBudget.available == 1, x.rows > most else { return layers(x) }
   return concatenateRows(
     stride(from: 0, to: x.rows, by: most).map {
       layers(x.rows($0..<min($0 + most, x.rows)))

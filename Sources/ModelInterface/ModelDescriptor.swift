@@ -83,6 +83,11 @@ public protocol Model: Sendable {
   /// Writes the weights as they are computed with to files beside them, unless they are there; the
   /// paths of these.
   func pack(precision: WeightFormat) throws -> [String]
+  /// The model with adapters in its weights, each with a weight of its own.
+  ///
+  /// - Throws: `configuration` when one belongs to other weights.
+  func adapted(_ adapters: [(adapter: LowRankAdapter, path: String, scale: Float)]) throws
+    -> any Model
   /// The trainable model.
   func trainable() throws -> any Trainable
   /// Writes the model as one directory with official names.

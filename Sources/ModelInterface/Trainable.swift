@@ -62,6 +62,16 @@ public protocol Trainable: Sendable {
   var buffers: [String: Tensor] { get }
   /// Whether weight decay applies to a parameter.
   func decays(_ name: String) -> Bool
+  /// Layers of the backbone.
+  var layers: Int { get }
+  /// Whether a parameter belongs to what is trained.
+  func trains(_ name: String, in tuning: Tuning) -> Bool
+
+  /// The same with low-rank updates of matrices among its parameters.
+  ///
+  /// - Parameter seed: of their start values, which change nothing yet.
+  /// - Throws: `usage` when the options name no matrices.
+  func adapted(_ options: LowRankOptions, seed: UInt64) throws -> any Trainable
 
   /// Channels of the latents it learns to make.
   var latentWidth: Int { get }

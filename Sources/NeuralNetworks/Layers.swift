@@ -1,3 +1,4 @@
+import Base
 public import Tensors
 
 /// Weights of a linear map: a tensor that may stand on a tape, or packed for inference.
@@ -6,6 +7,8 @@ public enum Matrix: Sendable {
   case tensor(Tensor)
   /// Packed once, for many products.
   case packed(PackedMatrix)
+  /// With low-rank updates beside it, in the order of its outputs.
+  indirect case adapted(Matrix, [LowRankUpdate])
 
   /// x Wᵀ + b: `[..., inputs]` to `[..., outputs]`.
   public func callAsFunction(_ x: Tensor, bias: Tensor? = nil) -> Tensor {
@@ -14,6 +17,7 @@ public enum Matrix: Sendable {
     case .tensor(let weights):
       let y = x.product(transposed: weights)
       return bias.map { y + $0 } ?? y
+    case .adapted(let base, let updates): return base(x, bias: bias) + updates(x)
     }
   }
 }
@@ -29,8 +33,16 @@ extension Weights {
     func tensor() throws -> Tensor {
       try self.tensor(name, shape ?? [outputs, inputs]).reshaped([outputs, inputs])
     }
-    guard packing != nil else { return .tensor(try tensor()) }
-    return .packed(try packed(name, outputs: outputs, inputs: inputs, of: tensor))
+    let base: Matrix =
+      packing == nil
+      ? .tensor(try tensor())
+      : .packed(try packed(name, outputs: outputs, inputs: inputs, of: tensor))
+    let updates = try LowRankUpdate.updates(of: name) { try tensorOfAnyShape($0) }
+    guard !updates.isEmpty else { return base }
+    guard updates.fit(outputs: outputs, inputs: inputs) else {
+      throw Failure.misfittingUpdate(prefix + name, in: subject, shape: [outputs, inputs])
+    }
+    return .adapted(base, updates)
   }
 }
 

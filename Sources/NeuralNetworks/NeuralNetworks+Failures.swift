@@ -24,4 +24,11 @@ extension Failure {
         : "tensor '\(name)' and \(count - 1) others belong to nothing in the configuration",
       remedy: "check that the configuration belongs to these weights")
   }
+
+  static func misfittingUpdate(_ name: String, in subject: String, shape: [Int]) -> Failure {
+    Failure(
+      .configuration, subject: subject,
+      problem: "the low-rank update of '\(name)' does not fit a matrix of \(shape)",
+      remedy: "use the adapter with the model that it was made for")
+  }
 }

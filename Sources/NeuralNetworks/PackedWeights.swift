@@ -94,7 +94,7 @@ public final class PackedWeights: Sendable {
     let file = try AtomicFile(path: path)
     try withExtendedLifetime(matrices) {
       // Kernels read faster from the start of a cache line.
-      try writeSafetensors(arrays, metadata: stamp, alignment: 64, to: file)
+      try writeSafetensors(arrays, metadata: stamp, alignment: 64) { try file.write($0) }
     }
     try file.commit()
     isWhole.withLock { $0 = true }

@@ -102,6 +102,23 @@ public struct Weights: Sendable {
     return tensor
   }
 
+  /// A tensor of whatever shape; nil where there is none.
+  func tensorOfAnyShape(_ name: String) throws -> Tensor? {
+    guard contains(name) else { return nil }
+    taken.withLock { _ = $0.insert(prefix + name) }
+    return try lookUp(prefix + name, [])
+  }
+
+  /// The same weights with some changed; what was packed of them counts no more.
+  public func changing(
+    _ change: @escaping @Sendable (_ key: String, _ tensor: Tensor) -> Tensor
+  ) -> Weights {
+    let lookUp = lookUp
+    return Weights(
+      names: names, packing: packing, store: nil, subject: subject, taken: taken, prefix: prefix,
+      lookUp: { key, shape in try lookUp(key, shape).map { change(key, $0) } })
+  }
+
   /// A matrix `[outputs, inputs]` packed, as float32 where nothing else is said.
   ///
   /// - Parameters:

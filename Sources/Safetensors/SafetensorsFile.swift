@@ -1,4 +1,4 @@
-public import Base
+import Base
 
 /// A safetensors file mapped into memory, in any valid layout.
 ///
@@ -112,18 +112,21 @@ public struct StoredArray {
   }
 }
 
-/// Writes arrays straight from memory, in the canonical order.
+/// Hands out a file of arrays, in the canonical order, straight from memory.
 ///
-/// - Parameter alignment: of the first array in the file.
+/// - Parameters:
+///   - alignment: of the first array in the file.
+///   - write: gets the bytes, piece by piece.
 public func writeSafetensors(
-  _ arrays: [StoredArray], metadata: [String: String], alignment: Int, to file: AtomicFile
+  _ arrays: [StoredArray], metadata: [String: String], alignment: Int = 8,
+  _ write: (UnsafeRawBufferPointer) throws -> Void
 ) throws {
   let layout = CanonicalLayout(
     arrays.map(\.entry), metadata: metadata, alignment: alignment)
   let bytes = Dictionary(uniqueKeysWithValues: arrays.map { ($0.entry.name, $0.bytes) })
-  try file.write(layout.header)
+  try layout.header.withUnsafeBytes(write)
   for entry in layout.entries {
-    if let content = bytes[entry.name] { try file.write(content) }
+    if let content = bytes[entry.name] { try write(content) }
   }
 }
 

@@ -169,29 +169,18 @@ func removeLeftovers(in folder: String) {
 func writeTensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws
   -> SHA256Digest
 {
-  let sorted = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-  var entries: [String: JSON] = [:]
-  var end = 0
-  for (name, tensor) in sorted {
-    let begin = end
-    end += 4 * tensor.count
-    entries[name] = [
-      "data_offsets": [.integer(Int64(begin)), .integer(Int64(end))], "dtype": "F32",
-      "shape": .array(tensor.shape.map { .integer(Int64($0)) }),
-    ]
-  }
-  var header = JSON.object(entries).canonicalBytes
-  header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
   let file = try AtomicFile(path: path)
   var hasher = SHA256Hasher()
-  func write(_ bytes: UnsafeRawBufferPointer) throws {
-    hasher.update(bytes)
-    try file.write(bytes)
-  }
-  try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try write($0) }
-  try header.withUnsafeBytes { try write($0) }
-  for (_, tensor) in sorted {
-    try tensor.withValues { try write(UnsafeRawBufferPointer($0)) }
+  try withExtendedLifetime(tensors) {
+    let arrays = tensors.map { name, tensor in
+      tensor.withValues {
+        StoredArray(name, .f32, shape: tensor.shape, UnsafeRawBufferPointer($0))
+      }
+    }
+    try writeSafetensors(arrays, metadata: [:]) { bytes in
+      hasher.update(bytes)
+      try file.write(bytes)
+    }
   }
   try file.commit()
   return hasher.finish()

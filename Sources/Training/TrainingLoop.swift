@@ -7,12 +7,15 @@ import Tensors
 /// so that a continued run makes the same steps as an uninterrupted one.
 struct TrainingLoop {
   private let trainable: any Trainable
+  /// The parameters that do not train.
+  private let constants: [String: Tensor]
   private let options: TrainingOptions
   private let validation: Corpus?
   private let loader: ExampleLoader
   private let validationLoader: ExampleLoader?
   private let plan: BatchPlan
-  private let log: ProgressLog
+  /// nil when nothing is to be written.
+  private let log: ProgressLog?
   private let observer: TrainingObserver
   private var state: TrainingState
   private var upcoming: (number: Int, job: Job<[TrainingExample]>)?
@@ -22,10 +25,12 @@ struct TrainingLoop {
   private static let validationSeed: UInt64 = 0
 
   init(
-    trainable: any Trainable, options: TrainingOptions, training: Corpus, validation: Corpus?,
-    state: TrainingState, log: ProgressLog, observer: TrainingObserver
+    trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
+    training: Corpus, validation: Corpus?, state: TrainingState, log: ProgressLog?,
+    observer: TrainingObserver
   ) {
     self.trainable = trainable
+    self.constants = constants
     self.options = options
     self.validation = validation
     self.state = state
@@ -57,7 +62,7 @@ struct TrainingLoop {
         throw Failure.stopped
       }
       let isLast = step == options.steps
-      if step % options.validEvery == 0 || isLast, !log.has("valid", step) {
+      if step % options.validEvery == 0 || isLast, log?.has("valid", step) != true {
         try validate()
         if observer.isInterrupted() { continue }
       }
@@ -77,15 +82,28 @@ struct TrainingLoop {
     return summary
   }
 
+  /// Makes some steps; seconds a step, without the first one, which begins reading.
+  mutating func rehearse(steps: Int) throws -> Double {
+    TensorMemory.kept = .max
+    var seconds = 0.0
+    for number in 0...steps {
+      let taken = try makeStep()
+      if number > 0 { seconds += taken }
+    }
+    return seconds / Double(steps)
+  }
+
   private var lastLoss: Double?
   private var lossText: String {
     lastLoss.map { ", loss " + rounded($0) } ?? ""
   }
 
   private func write(_ save: (TrainingState) throws -> Void) throws {
-    log.synchronize()
+    log?.synchronize()
     try save(state)
-    if !log.has("checkpoint", state.step) { try log.write("checkpoint", step: state.step) }
+    if log?.has("checkpoint", state.step) == false {
+      try log?.write("checkpoint", step: state.step)
+    }
   }
 
   // MARK: One step
@@ -118,7 +136,7 @@ struct TrainingLoop {
     state.step += 1
     let seconds = Seconds.now() - start
     lastLoss = metrics.means["loss"]
-    try log.write(
+    try log?.write(
       "train", step: state.step,
       [
         "lr": .number(rate), "grad_norm": ProgressLog.number(norm),
@@ -135,7 +153,7 @@ struct TrainingLoop {
     var random = RandomNumbers(seed: options.seed, name: "training \(number)")
     let report = try trainable.loss(
       of: batch,
-      parameters: Dictionary(uniqueKeysWithValues: zip(state.parameters.names, variables)),
+      parameters: constants.merging(zip(state.parameters.names, variables)) { $1 },
       buffers: state.buffers, options: options.loss, isEvaluation: false, random: &random)
     guard report.loss.scalar.isFinite else {
       throw Failure.nonFiniteLoss(step: state.step + 1)
@@ -178,13 +196,13 @@ struct TrainingLoop {
       let batch = try loader.examples(samples, seed: Self.validationSeed, variesPrompts: false)
       var random = RandomNumbers(seed: Self.validationSeed, name: "validation \(number)")
       let report = try trainable.loss(
-        of: batch, parameters: state.parameters.dictionary, buffers: state.buffers,
-        options: options.loss, isEvaluation: true, random: &random)
+        of: batch, parameters: constants.merging(state.parameters.dictionary) { $1 },
+        buffers: state.buffers, options: options.loss, isEvaluation: true, random: &random)
       metrics.add(report.metrics, weight: Double(batch.reduce(0) { $0 + $1.latents.rows }))
     }
     if summary.firstValidation.isEmpty { summary.firstValidation = metrics.means }
     summary.validation = metrics.means
-    try log.write("valid", step: state.step, metrics: metrics.means)
+    try log?.write("valid", step: state.step, metrics: metrics.means)
     let parts = metrics.means.sorted { $0.key < $1.key }.map { "\($0.key) \(rounded($0.value))" }
     observer.say("step \(state.step): held out: " + parts.joined(separator: ", "))
   }

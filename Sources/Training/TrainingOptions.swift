@@ -29,6 +29,10 @@ public struct TrainingOptions: Sendable {
   public var averageDecay = 0.999
   /// What the loss is made with.
   public var loss = LossOptions()
+  /// What trains.
+  public var selection = ParameterSelection()
+  /// The low-rank updates that train, with `Tuning.lora`.
+  public var lowRank = LowRankOptions()
   /// Where the latent statistics come from.
   public var statistics = LatentStatistics.model
   /// Seed of all that is random.
@@ -60,7 +64,11 @@ public struct TrainingOptions: Sendable {
   /// how often a run is saved and looked at are not among them: a checkpoint more or less changes
   /// nothing.
   var recorded: [String: String] {
-    [
+    let isLowRank = selection.tuning == .lora
+    return [
+      "lora-alpha": isLowRank ? "\(lowRank.alpha)" : "",
+      "lora-rank": isLowRank ? "\(lowRank.rank)" : "",
+      "lora-target": isLowRank ? lowRank.targets.joined(separator: " ") : "",
       "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
       "clip": "\(clip)", "distill-prob": "\(loss.distillationProbability)",
       "ema-decay": "\(averageDecay)", "eos-weight": "\(loss.endOfSpeechWeight)",
@@ -69,6 +77,8 @@ public struct TrainingOptions: Sendable {
       "prompt-seconds": "\(promptSeconds)", "schedule": rate.shape.rawValue, "seed": "\(seed)",
       "statistics": statistics.rawValue,
       "classic-stop-gradient": "\(loss.stopsTargetGradient)",
+      "freeze": selection.freeze.joined(separator: " "), "tune": "\(selection.tuning)",
+      "unfreeze": selection.unfreeze.joined(separator: " "),
       "text-dropout": "\(loss.textDropout)", "voice-dropout": "\(loss.voiceDropout)",
       "warmup": "\(rate.warmup)", "weight-decay": "\(optimizer.weightDecay)",
     ]

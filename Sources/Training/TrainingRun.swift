@@ -51,16 +51,20 @@ public struct TrainingRun {
   private let validation: Corpus?
   private let options: TrainingOptions
   private let stage: Stage
+  /// The names of the parameters that train.
+  private let trained: Set<String>
 
   /// A run; nothing is written yet.
   ///
   /// - Parameters:
   ///   - directory: the run directory.
-  ///   - stage: what makes it, with the options that can change its content.
+  ///   - toolVersion: of what its content depends on.
+  /// - Throws: `usage` when the options choose no parameters.
   public init(
     directory: String, trainable: any Trainable, training: Corpus, validation: Corpus?,
     options: TrainingOptions, toolVersion: Int
-  ) {
+  ) throws {
+    trained = try options.selection.names(of: trainable)
     self.directory = directory
     self.trainable = trainable
     self.training = training
@@ -129,18 +133,42 @@ public struct TrainingRun {
         "run_start", step: 0,
         ["max_steps": .integer(Int64(options.steps)), "world_size": 1])
     }
-    var loop = TrainingLoop(
-      trainable: trainable, options: options, training: training, validation: validation,
-      state: state, log: log, observer: observer)
+    var loop = makeLoop(state, log, observer)
+    let constants = constants
     return try loop.run { state in
       try checkpoints.write(state)
       try trainable.write(
-        parameters: state.weights.dictionary, buffers: state.buffers, to: directory)
+        parameters: constants.merging(state.weights.dictionary) { $1 }, buffers: state.buffers,
+        to: directory)
     }
   }
 
+  /// Makes some steps that nothing is written of.
+  ///
+  /// - Returns: parameters that train, and seconds a step.
+  public func rehearse(steps: Int, observer: TrainingObserver) throws -> (
+    parameters: Int, seconds: Double
+  ) {
+    let state = initialState()
+    var loop = makeLoop(state, nil, observer)
+    return (state.parameters.count, try loop.rehearse(steps: steps))
+  }
+
+  private func makeLoop(
+    _ state: TrainingState, _ log: ProgressLog?, _ observer: TrainingObserver
+  ) -> TrainingLoop {
+    TrainingLoop(
+      trainable: trainable, constants: constants, options: options, training: training,
+      validation: validation, state: state, log: log, observer: observer)
+  }
+
+  /// The parameters that do not train.
+  private var constants: [String: Tensor] {
+    trainable.parameters.filter { !trained.contains($0.key) }
+  }
+
   private func initialState() -> TrainingState {
-    let parameters = ParameterSet(trainable.parameters)
+    let parameters = ParameterSet(trainable.parameters.filter { trained.contains($0.key) })
     let optimizer = AdamW(options.optimizer, for: parameters, decays: trainable.decays)
     let buffers =
       options.statistics == .data

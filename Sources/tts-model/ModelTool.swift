@@ -8,7 +8,7 @@ import ModelRegistry
 @main
 struct ModelTool: ToolGroup {
   static let tool = ToolDescription(
-    name: "tts-model", abstract: "Fetch, make, inspect, convert and pack models.",
+    name: "tts-model", abstract: "Fetch, make, inspect, convert, pack and merge models.",
     examples: [
       "tts-model fetch english",
       "tts-model info MODEL",
@@ -18,7 +18,7 @@ struct ModelTool: ToolGroup {
     ])
   static var configuration: CommandConfiguration {
     tool.configuration(subcommands: [
-      Info.self, Initialize.self, Convert.self, Fetch.self, Pack.self,
+      Info.self, Initialize.self, Convert.self, Fetch.self, Pack.self, Merge.self,
     ])
   }
 }

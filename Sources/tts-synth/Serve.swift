@@ -75,7 +75,7 @@ struct Serve: Tool {
   }
 
   func execute(_ run: ToolRun) throws {
-    let model = try ModelRegistry.open(model)
+    let model = try speech.model(model)
     let single = try model.synthesizer(precision: speech.precision)
     let synthesizer = jobs == 1 ? single : single.inBatches()
     let voices = Voices(model: model, synthesizer: synthesizer)

@@ -1,5 +1,6 @@
 public import ArgumentParser
-import ModelInterface
+public import ModelInterface
+import ModelRegistry
 public import Tensors
 
 /// How speech is generated: options of every command that speaks.
@@ -8,6 +9,13 @@ struct SpeechOptions: ParsableArguments {
     help: ArgumentHelp(
       "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
   var precision: WeightFormat = .float32
+  @Option(
+    help: ArgumentHelp(
+      """
+      Speak with this adapter of tts-train --tune lora in the weights, multiplied by the number after \
+      the colon; may be given several times.
+      """, valueName: "file[:x]"), completion: .file())
+  var adapter: [AdapterChoice] = []
   @Option(
     help: ArgumentHelp(
       "Variance of the noise; 0 is deterministic. Default: the model's.", valueName: "x"))
@@ -68,4 +76,18 @@ struct SpeechOptions: ParsableArguments {
   var expectsEnd: Bool { maxFrames == nil && (eosThreshold ?? 0) < 1e6 }
 }
 
+extension SpeechOptions {
+  /// The model of this name, with the adapters in it.
+  func model(_ name: String) throws -> any Model {
+    let model = try ModelRegistry.open(name)
+    return try model.adapted(
+      adapter.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
+  }
+}
+
 extension WeightFormat: ExpressibleByArgument {}
+
+extension AdapterChoice: ExpressibleByArgument {
+  /// Reads `FILE` or `FILE:SCALE`.
+  public init?(argument: String) { self.init(argument) }
+}

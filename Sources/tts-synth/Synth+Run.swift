@@ -7,7 +7,7 @@ import Tensors
 
 extension Synth {
   func stage() throws -> StageParameters {
-    let model = try ModelRegistry.open(model)
+    let model = try speech.model(model)
     func value<Number: CustomStringConvertible>(_ number: Number?) -> String {
       number.map { "\($0)" } ?? "default"
     }
@@ -34,7 +34,7 @@ extension Synth {
     let sink = try makeSink(run)
     do {
       let utterances = text == nil ? try Utterances(input, inputFormat) : nil
-      let speaker = try Speaker(self, model: try ModelRegistry.open(model), run)
+      let speaker = try Speaker(self, model: try speech.model(model), run)
       try sink.begin(rate: speaker.sampleRate)
       if let text {
         var record = Record(id: "text")
@@ -104,7 +104,7 @@ extension Synth {
   }
 
   private func export(to path: String, _ run: ToolRun) throws {
-    let model = try ModelRegistry.open(model)
+    let model = try speech.model(model)
     let synthesizer = try model.synthesizer(precision: speech.precision)
     let voice = try Voices(model: model, synthesizer: synthesizer).voice(voice ?? "")
     try voice.write(to: path)

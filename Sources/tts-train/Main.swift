@@ -1,8 +1,10 @@
 import ArgumentParser
 import Base
 import Filters
+import Foundation
 import ModelInterface
 import ModelRegistry
+import Tensors
 import Training
 
 /// Trains a model on shards.
@@ -20,6 +22,7 @@ struct Train: Tool {
       """)
 
   @OptionGroup(title: "Model and data") var files: FileOptions
+  @OptionGroup(title: "What trains") var tune: TuneOptions
   @OptionGroup(title: "Run") var steps: StepOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Loss and data") var loss: LossAndDataOptions
@@ -30,25 +33,81 @@ struct Train: Tool {
     steps.set(&options)
     optimizer.set(&options)
     loss.set(&options)
-    try TrainingRun.check(files.run, resumes: files.resume)
-    let trainable = try ModelRegistry.open(files.model).trainable()
+    if !tune.list, !tune.dryRun { try TrainingRun.check(files.run, resumes: files.resume) }
+    var trainable = try ModelRegistry.open(files.model).trainable()
+    if tune.tune?.tuning == .lora {
+      options.lowRank = tune.lowRank
+      trainable = try trainable.adapted(tune.lowRank, seed: options.seed)
+    }
     if options.statistics == .model, hasFreshStatistics(trainable) {
       run.warn(
         "\(files.model): its latent statistics are those of a new model; consider --statistics data"
       )
     }
     let learnt = try corpus(files.train, "--train", trainable, options, run)
+    options.selection = tune.selection(suitable: suitableTuning(for: trainable, learnt))
+    if tune.list { return try list(trainable, options.selection) }
+    try sayWhatTrains(trainable, options.selection, run)
     let validation =
       files.valid.isEmpty ? nil : try corpus(files.valid, "--valid", trainable, options, run)
-    let training = TrainingRun(
+    let training = try TrainingRun(
       directory: files.run, trainable: trainable, training: learnt, validation: validation,
       options: options, toolVersion: Self.tool.outputVersion)
-    let summary = try training.train(
-      resumes: files.resume,
-      observer: TrainingObserver(
-        warn: { run.warn($0) }, say: { run.say($0) }, progress: { line in run.progress(line) },
-        isInterrupted: { run.isInterrupted }))
-    report(summary, run)
+    let observer = TrainingObserver(
+      warn: { run.warn($0) }, say: { run.say($0) }, progress: { line in run.progress(line) },
+      isInterrupted: { run.isInterrupted })
+    if tune.dryRun { return try rehearse(training, observer) }
+    report(try training.train(resumes: files.resume, observer: observer), run)
+  }
+
+  // MARK: What trains
+
+  /// A new model learns all; of one that speaks the head is better left alone where there is little
+  /// data.
+  private func suitableTuning(for trainable: any Trainable, _ corpus: Corpus) -> Tuning {
+    let hours = Double(corpus.frames) / trainable.frameRate / 3600
+    return hours >= ParameterSelection.hoursForHead || hasFreshStatistics(trainable) ? .full : .body
+  }
+
+  private func sayWhatTrains(
+    _ trainable: any Trainable, _ selection: ParameterSelection, _ run: ToolRun
+  ) throws {
+    let names = try selection.names(of: trainable)
+    func millions(_ isCounted: (String) -> Bool) -> String {
+      let count = trainable.parameters.reduce(0) { $0 + (isCounted($1.key) ? $1.value.count : 0) }
+      return rounded(Double(count) / 1e6)
+    }
+    run.say(
+      "--tune \(selection.tuning): \(millions(names.contains)) of \(millions { _ in true }) million "
+        + "parameters train")
+  }
+
+  private func list(_ trainable: any Trainable, _ selection: ParameterSelection) throws {
+    let names = try selection.names(of: trainable)
+    let output = try ByteOutput(path: nil)
+    for (name, tensor) in trainable.parameters.sorted(by: { $0.key < $1.key }) {
+      try output.write(
+        "\(names.contains(name) ? "trains" : "frozen")\t\(tensor.shape)\t\(name)\n")
+    }
+    try output.finish()
+  }
+
+  private func rehearse(_ training: TrainingRun, _ observer: TrainingObserver) throws {
+    let result = try training.rehearse(steps: 3, observer: observer)
+    let copies = optimizer.emaDecay > 0 ? 5 : 4
+    let output = try ByteOutput(path: nil)
+    let lines = [
+      ("parameters that train", String(result.parameters)),
+      // Values, gradients, two moments, and the running average.
+      ("their memory", "\(rounded(Double(4 * copies * result.parameters) / 1e6)) MB"),
+      ("peak memory", "\(rounded(Double(ToolRun.peakMemory ?? 0) / 1e6)) MB"),
+      ("a step", "\(rounded(result.seconds)) s"),
+      ("\(steps.steps) steps", "\(rounded(result.seconds * Double(steps.steps) / 3600)) h"),
+    ]
+    for (name, value) in lines {
+      try output.write(name.padding(toLength: 24, withPad: " ", startingAt: 0) + value + "\n")
+    }
+    try output.finish()
   }
 
   private func corpus(

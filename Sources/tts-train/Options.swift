@@ -48,6 +48,86 @@ struct FileOptions: ParsableArguments {
   var resume = false
 }
 
+/// What trains: `auto`, or a part of the model.
+struct TuneChoice: ExpressibleByArgument {
+  /// nil: as it suits the data.
+  var tuning: Tuning?
+
+  init?(argument: String) {
+    guard argument != "auto" else { return }
+    tuning = Tuning(argument)
+    if tuning == nil { return nil }
+  }
+}
+
+/// Which parameters train.
+struct TuneOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      What trains: full; body, which is all but the flow head; head; last:N, the last N layers and \
+      what comes after them; text, the text's embedding; lora, low-rank updates of matrices; or \
+      auto: full for a new model and with ten hours of speech or more, else body. Default: auto.
+      """, valueName: "part"))
+  var tune: TuneChoice?
+
+  @Option(
+    help: ArgumentHelp(
+      "Do not train the parameters that this pattern names; may be given several times.",
+      valueName: "pattern"))
+  var freeze: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Train the parameters that this pattern names after all; may be given several times.",
+      valueName: "pattern"))
+  var unfreeze: [String] = []
+
+  @Option(help: ArgumentHelp("Rank of the updates of --tune lora.", valueName: "n"))
+  var loraRank = TrainingOptions().lowRank.rank
+
+  @Option(
+    help: ArgumentHelp(
+      "They are multiplied by this, divided by the rank.", valueName: "x"))
+  var loraAlpha = TrainingOptions().lowRank.alpha
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Matrices that get one, as patterns; may be given several times. Default: those of the backbone.
+      """, valueName: "pattern"))
+  var loraTarget: [String] = []
+
+  @Flag(help: "Print the parameters, their shapes and whether they train, and end.")
+  var list = false
+
+  @Flag(
+    help: """
+      Make some steps, print what trains, the memory and the time that the run will take, and end; \
+      nothing is written.
+      """)
+  var dryRun = false
+
+  func validate() throws {
+    try check("lora-rank", loraRank, atLeast: 1)
+    guard loraRank <= 4096 else { throw ValidationError("--lora-rank must be at most 4096.") }
+    try check("lora-alpha", Double(loraAlpha), 0...1e6)
+  }
+
+  var lowRank: LowRankOptions {
+    var options = LowRankOptions()
+    options.rank = loraRank
+    options.alpha = loraAlpha
+    options.targets = loraTarget
+    return options
+  }
+
+  /// - Parameter suitable: what trains when nothing is chosen.
+  func selection(suitable: Tuning) -> ParameterSelection {
+    ParameterSelection(tune?.tuning ?? suitable, freeze: freeze, unfreeze: unfreeze)
+  }
+}
+
 /// How long a run goes on and what it leaves behind.
 struct StepOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Optimiser steps in all.", valueName: "n"))

@@ -116,6 +116,65 @@ import Testing
     #expect(again.code == 0, "\(again.errors)")
   }
 
+  @Test func partsOfAModelTrain() throws {
+    func tensors(_ path: String) throws -> SafetensorsFile { try SafetensorsFile(path: path) }
+    let before = try tensors(model + "/model.safetensors")
+    func changed(_ run: String) throws -> Set<String> {
+      let after = try tensors(folder.file(run + "/model.safetensors"))
+      return try Set(
+        after.names.filter { try after.floats($0) != before.floats($0) }
+          .map { $0.hasPrefix("flow_lm.flow_net.") ? "head" : $0 })
+    }
+    let short = ["--steps", "3", "--warmup", "0"]
+    #expect(try train("head", short + ["--tune", "head"]).code == 0)
+    let statistics: Set = ["flow_lm.emb_mean", "flow_lm.emb_std"]
+    #expect(try changed("head").subtracting(statistics) == ["head"])
+    #expect(try train("text", short + ["--tune", "text"]).code == 0)
+    #expect(
+      try changed("text").subtracting(statistics) == ["flow_lm.conditioner.embed.weight"])
+
+    // Updates of low rank: the run speaks as the start does with the adapter in it.
+    let lora = try train(
+      "lora", short + ["--tune", "lora", "--lora-rank", "2", "--statistics", "model"])
+    #expect(lora.code == 0, "\(lora.errors)")
+    #expect(
+      try changed("lora").allSatisfy {
+        $0.hasPrefix("flow_lm.transformer.layers.") && $0.hasSuffix(".weight")
+      })
+    let speech = ["--temperature", "0", "--max-frames", "4", "--format", "f32le", "--text", "Hi."]
+    func say(_ arguments: [String]) throws -> ProcessResult {
+      try runTool("tts-synth", arguments + speech, directory: folder.path)
+    }
+    let run = try say(["--model", "lora"])
+    let adapted = try say(["--model", model, "--adapter", "lora/adapter.safetensors"])
+    #expect(run.code == 0 && !run.output.isEmpty && adapted.output == run.output)
+    #expect(try say(["--model", model]).output != run.output)
+    let merged = try runTool(
+      "tts-model",
+      ["merge", "--adapter", "lora/adapter.safetensors:1", model, "-o", "merged"],
+      directory: folder.path)
+    #expect(merged.code == 0, "\(merged.errors)")
+    #expect(try say(["--model", "merged"]).output == run.output)
+    let other = try say(["--model", "merged", "--adapter", "lora/adapter.safetensors"])
+    #expect(other.code == 78 && other.errors.contains("adapter.safetensors"), "\(other.errors)")
+    #expect(try say(["--model", model, "--adapter", "valid.ttsr"]).code == 65)
+
+    // Looking costs nothing.
+    let dry = try train("dry", short + ["--tune", "last:1", "--dry-run"])
+    #expect(dry.code == 0 && !folder.has("dry"), "\(dry.errors)")
+    #expect(String(decoding: dry.output, as: UTF8.self).contains("parameters that train"))
+    let list = try train("dry", ["--tune", "head", "--list"])
+    let lines = String(decoding: list.output, as: UTF8.self).split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("frozen\t") && $0.hasSuffix("\tflow_lm.bos_emb") })
+    #expect(lines.contains { $0.hasPrefix("trains\t") && $0.contains("flow_lm.flow_net.") })
+    for wrong in [
+      ["--tune", "all"], ["--freeze", "x"], ["--tune", "last:99"], ["--freeze", "*"],
+    ] {
+      #expect(try train("dry", short + wrong).code == 64, "\(wrong)")
+    }
+    #expect(!folder.has("dry"))
+  }
+
   @Test func whatGoesWrongHasItsCode() throws {
     let short = ["--steps", "1"]
     #expect(try train("run", short).code == 0)

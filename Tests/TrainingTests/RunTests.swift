@@ -43,7 +43,7 @@ import Testing
         [folder.file(pattern)], for: trainable, maxSeconds: options.maxSeconds, name: pattern,
         onRecord: { _ in })
     }
-    let run = TrainingRun(
+    let run = try TrainingRun(
       directory: folder.file(name), trainable: trainable, training: try corpus(train),
       validation: try corpus("valid.ttsr"), options: options, toolVersion: 1)
     return try run.train(resumes: resumes, observer: observer)

@@ -32,7 +32,18 @@ struct TinyTrainable: Trainable {
   var tokenizer: any Tokenizer = TinyTokenizer()
   var codecDigest = SHA256Digest(of: "tiny codec".utf8)
 
+  var layers = 1
+
   func decays(_ name: String) -> Bool { name != "table" }
+  func adapted(_ options: LowRankOptions, seed: UInt64) throws -> any Trainable { self }
+  func trains(_ name: String, in tuning: Tuning) -> Bool {
+    switch tuning {
+    case .full: true
+    case .head: name == "bias"
+    case .text: name == "table"
+    default: name != "bias"
+    }
+  }
 
   func loss(
     of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],

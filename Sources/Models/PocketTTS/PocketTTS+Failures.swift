@@ -24,4 +24,11 @@ extension Failure {
       problem: "the tokenizer has \(found) pieces, the configuration's n_bins is \(expected)",
       remedy: "use the tokenizer that belongs to the model")
   }
+
+  static func otherBase(_ adapter: String, model: String) -> Failure {
+    Failure(
+      .configuration, subject: adapter,
+      problem: "the adapter belongs to other weights than those of \(model)",
+      remedy: "use it with the model that it was trained on")
+  }
 }

@@ -12,7 +12,7 @@ import Text
 struct PocketTTSModel: Model {
   let path: String
   let configuration: Configuration
-  let files: WeightFiles
+  var files: WeightFiles
   private let locations: ModelFiles
 
   /// Reads the configuration of a directory, a YAML file (on disk or on a hub) or a known name.

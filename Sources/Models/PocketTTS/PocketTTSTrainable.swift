@@ -6,14 +6,16 @@ import Text
 
 /// Pocket TTS as something that learns: the language model; the codec stays as it is.
 struct PocketTTSTrainable: Trainable {
-  private let configuration: Configuration
-  private let model: PocketTTSModel
-  let parameters: [String: Tensor]
+  let configuration: Configuration
+  let model: PocketTTSModel
+  var parameters: [String: Tensor]
   let buffers: [String: Tensor]
   /// Stored tables that neither train nor change: the frequencies of the time embeddings.
   private let tables: [String: Tensor]
   let tokenizer: any Tokenizer
   let codecDigest: SHA256Digest
+  /// Of the low-rank updates among the parameters; nil when there are none.
+  var adapters: LowRankOptions?
   /// Whether each row learns its end; the official trainer leaves out the longest of a batch.
   var teachesEveryEnd = true
 
@@ -60,7 +62,31 @@ struct PocketTTSTrainable: Trainable {
   var frameRate: Double { configuration.mimi.frameRate }
 
   /// Rows of tokens that never occur would shrink to nothing.
-  func decays(_ name: String) -> Bool { name != "flow_lm.conditioner.embed.weight" }
+  func decays(_ name: String) -> Bool {
+    name != "flow_lm.conditioner.embed.weight" && !LowRankUpdate.isPart(name)
+  }
+
+  var layers: Int { configuration.backbone.layers }
+
+  func trains(_ name: String, in tuning: Tuning) -> Bool {
+    func isIn(_ parts: String...) -> Bool { parts.contains { name.hasPrefix($0) } }
+    if LowRankUpdate.isPart(name) { return tuning == .lora }
+    let isOfHead = isIn("flow_lm.flow_net.", "flow.w_s_t.")
+    switch tuning {
+    case .full: return true
+    case .body: return !isIn("flow_lm.flow_net.")
+    case .head: return isOfHead
+    case .text: return isIn("flow_lm.conditioner.")
+    case .lora: return false
+    case .last(let count):
+      let layer = "flow_lm.transformer.layers."
+      guard name.hasPrefix(layer) else {
+        return isOfHead || isIn("flow_lm.out_norm.", "flow_lm.z_proj.", "flow_lm.out_eos.")
+      }
+      let number = Int(name.dropFirst(layer.count).prefix { $0 != "." }) ?? 0
+      return number >= layers - count
+    }
+  }
 
   func loss(
     of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
@@ -90,7 +116,12 @@ struct PocketTTSTrainable: Trainable {
     of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
     options: LossOptions, isEvaluation: Bool, draws: TrainingDraws
   ) throws -> LossReport {
-    let all = parameters.merging(buffers) { $1 }.merging(tables) { $1 }
+    var all = parameters.merging(buffers) { $1 }.merging(tables) { $1 }
+    if let adapters {
+      for (name, tensor) in parameters where name.hasSuffix(".lora_A") {
+        all[name] = tensor * (adapters.alpha / Float(adapters.rank))
+      }
+    }
     let weights = Weights(all, subject: model.path)
     let constants = Weights(all.mapValues { $0.detached() }, subject: model.path)
     let flowLM = try FlowLM(weights["flow_lm"], configuration)
@@ -133,7 +164,18 @@ struct PocketTTSTrainable: Trainable {
 
   func write(parameters: [String: Tensor], buffers: [String: Tensor], to directory: String) throws {
     var tensors = tables.merging(buffers) { $1 }
-    for (name, tensor) in parameters where name.hasPrefix("flow_lm.") { tensors[name] = tensor }
+    for (name, tensor) in parameters
+    where name.hasPrefix("flow_lm.") && !LowRankUpdate.isPart(name) {
+      tensors[name] = tensor
+    }
+    if let adapters {
+      let adapter = try adapter(parameters, adapters)
+      for (name, tensor) in tensors {
+        tensors[name] = merge(tensor, String(name.dropFirst(8)), with: [(adapter, 1)])
+      }
+      try createDirectory(directory)
+      try adapter.write(to: directory + "/adapter.safetensors")
+    }
     for (name, tensor) in try model.files.mimi().all() { tensors["mimi." + name] = tensor }
     try writeModelDirectory(
       directory, configuration: configuration, tokenizer: try model.tokenizerPath(),

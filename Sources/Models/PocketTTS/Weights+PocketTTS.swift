@@ -1,4 +1,5 @@
 import Base
+import ModelInterface
 import NeuralNetworks
 import Safetensors
 import Tensors
@@ -7,11 +8,24 @@ import Tensors
 struct WeightFiles: Sendable {
   let configuration: Configuration
   let locations: ModelFiles
+  /// What is added to the language model's weights.
+  var adapters: [(adapter: LowRankAdapter, scale: Float)] = []
+
+  init(configuration: Configuration, locations: ModelFiles) {
+    self.configuration = configuration
+    self.locations = locations
+  }
 
   /// The language model's tensors without the `flow_lm.` prefix.
   ///
   /// - Parameter packing: how matrices are packed for inference; nil for training.
   func flowLM(packing: WeightFormat? = nil) throws -> Weights {
+    let weights = try storedFlowLM(packing)
+    guard !adapters.isEmpty else { return weights }
+    return weights.changing { [adapters] in merge($1, $0, with: adapters) }
+  }
+
+  private func storedFlowLM(_ packing: WeightFormat?) throws -> Weights {
     guard let named = configuration.flowLM.weightsPath else {
       return try bundle("flow_lm", packing)
     }

@@ -1,0 +1,18 @@
+/// `FILE` or `FILE:SCALE`: an adapter, and what it is multiplied by.
+public struct AdapterChoice: Sendable, Hashable {
+  /// The file.
+  public var path: String
+  /// What its updates are multiplied by.
+  public var scale: Float
+
+  /// Reads it; a colon before anything but a number belongs to the name.
+  public init(_ text: String) {
+    path = text
+    scale = 1
+    guard let colon = text.lastIndex(of: ":"),
+      let number = Float(text[text.index(after: colon)...]), number.isFinite
+    else { return }
+    path = String(text[..<colon])
+    scale = number
+  }
+}

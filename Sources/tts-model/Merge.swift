@@ -1,0 +1,49 @@
+public import ArgumentParser
+import Base
+import Filters
+public import ModelInterface
+import ModelRegistry
+
+/// `tts-model merge`: adapters into the weights.
+struct Merge: Tool {
+  static let tool = ToolDescription(
+    name: "tts-model merge",
+    abstract: "Write a model with adapters in its weights, as one directory.",
+    examples: ["tts-model merge --adapter run/adapter.safetensors:0.8 english -o MODEL"],
+    discussion: """
+      The result speaks as tts-synth --adapter does with the same adapters, and is a model like any \
+      other: it loads in the official package.
+      """)
+
+  @Argument(
+    help: ArgumentHelp("A model directory, a YAML file, or an official name.", valueName: "model"))
+  var model: String
+  @Option(
+    help: ArgumentHelp(
+      """
+      An adapter of tts-train --tune lora, multiplied by the number after the colon; may be given \
+      several times.
+      """, valueName: "file[:x]"), completion: .file())
+  var adapter: [AdapterChoice]
+  @Option(
+    name: [.customShort("o"), .long],
+    help: ArgumentHelp("The directory to make.", valueName: "dir"))
+  var output: String
+  @OptionGroup var common: CommonOptions
+
+  func execute(_ run: ToolRun) throws {
+    guard !fileExists(output + "/model.safetensors") else {
+      throw Failure(
+        .cannotCreate, subject: output, problem: "there is a model already",
+        remedy: "choose another directory or remove it first")
+    }
+    let model = try ModelRegistry.open(model)
+    try model.adapted(adapter.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
+      .write(to: output)
+  }
+}
+
+extension AdapterChoice: ExpressibleByArgument {
+  /// Reads `FILE` or `FILE:SCALE`.
+  public init?(argument: String) { self.init(argument) }
+}
