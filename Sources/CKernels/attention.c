@@ -196,7 +196,13 @@ CK_INLINE float softmax(float *scores, ptrdiff_t n, float scale, float *lse) {
   return 1.0f / sum;
 }
 
-ptrdiff_t ck_attention_room(ptrdiff_t keys) { return 4 * (keys + 8); }
+// From so many queries on it is worth laying keys and values side by side: rows some kilobytes apart
+// push each other out of the cache.
+#define MANY_QUERIES 12
+
+ptrdiff_t ck_attention_room(ptrdiff_t keys, ptrdiff_t queries, ptrdiff_t dimension) {
+  return 4 * (keys + 8) + (queries >= MANY_QUERIES ? 2 * keys * dimension : 0);
+}
 
 CK_CLONES
 void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
@@ -206,6 +212,18 @@ void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const floa
   // With fewer registers four queries would not fit.
   const int takes_four = dimension % 8 == 0 && (context == 0 || context > 4) && ck_has_avx512();
   const ptrdiff_t room = offset + queries + 8;
+  const ptrdiff_t oldest = context > 0 && offset + 1 > context ? offset + 1 - context : 0;
+  if (queries >= MANY_QUERIES) {
+    const ptrdiff_t n = offset + queries;
+    float *keys = scores + 4 * room, *values = keys + n * dimension;
+    for (ptrdiff_t j = oldest; j < n; j++) {
+      memcpy(keys + j * dimension, k + j * kv_stride, (size_t)dimension * sizeof *keys);
+      memcpy(values + j * dimension, v + j * kv_stride, (size_t)dimension * sizeof *keys);
+    }
+    k = keys;
+    v = values;
+    kv_stride = dimension;
+  }
   for (ptrdiff_t i = 0; i < queries;) {
     const int count = takes_four && i + 4 <= queries ? 4 : 1;
     ptrdiff_t first[4], end[4];
@@ -237,34 +255,112 @@ void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const floa
   }
 }
 
+// The gradient's part of `count` queries from row i on, 4 or 1: their scores against all keys that the
+// last of them sees, then for each key what the queries that see it add.
+CK_INLINE void attention_gradient_of(int count, const float *q, ptrdiff_t q_stride, const float *k,
+                                     const float *v, ptrdiff_t kv_stride, const float *out,
+                                     const float *dout, ptrdiff_t out_stride, const float *lse,
+                                     float *dq, ptrdiff_t dq_stride, float *dk, float *dv,
+                                     ptrdiff_t dkv_stride, ptrdiff_t i, ptrdiff_t dimension,
+                                     float scale) {
+  const float *query = q + i * q_stride, *g = dout + i * out_stride;
+  float delta[4];
+  for (int r = 0; r < count; r++) {
+    memset(dq + (i + r) * dq_stride, 0, (size_t)dimension * sizeof *dq);
+    delta[r] = dot(g + r * out_stride, out + (i + r) * out_stride, dimension);
+  }
+  for (ptrdiff_t start = 0; start < i + count; start += CHUNK) {
+    const ptrdiff_t n = i + count - start < CHUNK ? i + count - start : CHUNK;
+    float p[4][CHUNK + 8], ds[4][CHUNK + 8];
+    const float *keys = k + start * kv_stride, *values = v + start * kv_stride;
+    if (count == 4) {
+      dots_of_four(query, q_stride, keys, kv_stride, n, dimension, p[0], CHUNK + 8);
+      dots_of_four(g, out_stride, values, kv_stride, n, dimension, ds[0], CHUNK + 8);
+    } else {
+      dots(query, keys, kv_stride, n, dimension, p[0]);
+      dots(g, values, kv_stride, n, dimension, ds[0]);
+    }
+    for (int r = 0; r < count; r++) {
+      for (ptrdiff_t j = 0; j < n; j++) {
+        p[r][j] = ck_exp(p[r][j] * scale - lse[i + r]);
+        ds[r][j] = p[r][j] * (ds[r][j] - delta[r]) * scale;
+      }
+    }
+    // Keys that all see, then those of the last queries alone.
+    const ptrdiff_t common = i + 1 - start < n ? i + 1 - start : n;
+    float *dkeys = dk + start * dkv_stride, *dvalues = dv + start * dkv_stride;
+    ptrdiff_t d = 0;
+    if (count == 4)
+      for (; d + 16 <= dimension; d += 16) {
+        v16 a[4], b[4], sum[4], x, y, z;
+        for (int r = 0; r < 4; r++) {
+          memcpy(&a[r], query + r * q_stride + d, sizeof x);
+          memcpy(&b[r], g + r * out_stride + d, sizeof x);
+          memcpy(&sum[r], dq + (i + r) * dq_stride + d, sizeof x);
+        }
+        for (ptrdiff_t j = 0; j < common; j++) {
+          memcpy(&x, keys + j * kv_stride + d, sizeof x);
+          memcpy(&y, dvalues + j * dkv_stride + d, sizeof y);
+          memcpy(&z, dkeys + j * dkv_stride + d, sizeof z);
+          for (int r = 0; r < 4; r++) {
+            y += b[r] * p[r][j];
+            sum[r] += x * ds[r][j];
+            z += a[r] * ds[r][j];
+          }
+          memcpy(dvalues + j * dkv_stride + d, &y, sizeof y);
+          memcpy(dkeys + j * dkv_stride + d, &z, sizeof z);
+        }
+        for (int r = 0; r < 4; r++) memcpy(dq + (i + r) * dq_stride + d, &sum[r], sizeof x);
+      }
+    for (int r = 0; r < count; r++) {
+      const ptrdiff_t end = i + r + 1 - start < n ? i + r + 1 - start : n;
+      float *dquery = dq + (i + r) * dq_stride;
+      // What is left of the common keys, and all of the others.
+      for (ptrdiff_t j = 0; j < end; j++) {
+        const ptrdiff_t from = j < common ? d : 0;
+        if (from == dimension) {
+          j = common - 1;
+          continue;
+        }
+        add_scaled(dvalues + j * dkv_stride + from, g + r * out_stride + from, p[r][j], dimension - from);
+        add_scaled(dquery + from, keys + j * kv_stride + from, ds[r][j], dimension - from);
+        add_scaled(dkeys + j * dkv_stride + from, query + r * q_stride + from, ds[r][j], dimension - from);
+      }
+    }
+  }
+}
+
+ptrdiff_t ck_attention_gradient_room(ptrdiff_t positions, ptrdiff_t dimension) {
+  return 4 * positions * dimension;
+}
+
 CK_CLONES
 void ck_attention_gradient(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
                            ptrdiff_t kv_stride, const float *out, const float *dout,
                            ptrdiff_t out_stride, const float *lse, float *dq, ptrdiff_t dq_stride,
                            float *dk, float *dv, ptrdiff_t dkv_stride, ptrdiff_t positions,
-                           ptrdiff_t dimension, float scale) {
+                           ptrdiff_t dimension, float scale, float *room) {
+  // Side by side: rows some kilobytes apart would push each other out of the cache.
+  const ptrdiff_t size = positions * dimension;
+  float *keys = room, *values = keys + size, *dkeys = values + size, *dvalues = dkeys + size;
+  const size_t bytes = (size_t)dimension * sizeof *room;
   for (ptrdiff_t i = 0; i < positions; i++) {
-    const float *query = q + i * q_stride, *g = dout + i * out_stride;
-    float *dquery = dq + i * dq_stride;
-    memset(dquery, 0, (size_t)dimension * sizeof *dquery);
-    float delta = dot(g, out + i * out_stride, dimension);
-    for (ptrdiff_t start = 0; start <= i; start += CHUNK) {
-      ptrdiff_t n = i + 1 - start < CHUNK ? i + 1 - start : CHUNK;
-      float p[CHUNK + 8], ds[CHUNK + 8];
-      const float *keys = k + start * kv_stride;
-      dots(query, keys, kv_stride, n, dimension, p);
-      dots(g, v + start * kv_stride, kv_stride, n, dimension, ds);
-      for (ptrdiff_t j = 0; j < n; j++) {
-        p[j] = ck_exp(p[j] * scale - lse[i]);
-        ds[j] = p[j] * (ds[j] - delta) * scale;
-      }
-      float *dkeys = dk + start * dkv_stride, *dvalues = dv + start * dkv_stride;
-      for (ptrdiff_t j = 0; j < n; j++) {
-        add_scaled(dvalues + j * dkv_stride, g, p[j], dimension);
-        add_scaled(dquery, keys + j * kv_stride, ds[j], dimension);
-        add_scaled(dkeys + j * dkv_stride, query, ds[j], dimension);
-      }
-    }
+    memcpy(keys + i * dimension, k + i * kv_stride, bytes);
+    memcpy(values + i * dimension, v + i * kv_stride, bytes);
+    memcpy(dkeys + i * dimension, dk + i * dkv_stride, bytes);
+    memcpy(dvalues + i * dimension, dv + i * dkv_stride, bytes);
+  }
+  ptrdiff_t i = 0;
+  if (dimension % 8 == 0 && ck_has_avx512())
+    for (; i + 4 <= positions; i += 4)
+      attention_gradient_of(4, q, q_stride, keys, values, dimension, out, dout, out_stride, lse, dq,
+                            dq_stride, dkeys, dvalues, dimension, i, dimension, scale);
+  for (; i < positions; i++)
+    attention_gradient_of(1, q, q_stride, keys, values, dimension, out, dout, out_stride, lse, dq,
+                          dq_stride, dkeys, dvalues, dimension, i, dimension, scale);
+  for (i = 0; i < positions; i++) {
+    memcpy(dk + i * dkv_stride, dkeys + i * dimension, bytes);
+    memcpy(dv + i * dkv_stride, dvalues + i * dimension, bytes);
   }
 }
 

@@ -113,8 +113,9 @@ public struct KeyValueCache: Sendable {
         let offset = cache.length - cache.first - count + query
         let row = sequence * count + query
         let keys = cache.rows.pointer + layout.keyValueHead(head) * layout.headSize
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: ck_attention_room(offset + queries))
-        { scores in
+        withUnsafeTemporaryAllocation(
+          of: Float.self, capacity: ck_attention_room(offset + queries, queries, layout.headSize)
+        ) { scores in
           ck_attention(
             turned.pointer + row * layout.fusedWidth + head * layout.headSize, layout.fusedWidth,
             keys, keys + layout.keyWidth, 2 * layout.keyWidth,

@@ -1,12 +1,25 @@
 import Base
 import CKernels
 
+/// How products of tensors are made, in training for instance.
+public enum ProductPrecision {
+  /// Products of tensors within `body` round both factors to bfloat16; sums are made in float32.
+  public static func inBFloat16<Result>(
+    _ isReduced: Bool = true, _ body: () throws -> Result
+  ) rethrows -> Result {
+    try Products.$format.withValue(isReduced ? .bfloat16 : .float32) { try body() }
+  }
+}
+
 /// The one entry to matrix products.
 ///
 /// All go through one family of kernels over packed weights. Every element of a result is one chain
 /// of multiply-adds over the summed dimension in order: it depends on its own row and column alone,
 /// not on how many rows there are, how work is cut, or how many threads there are.
 enum Products {
+  /// How the second factor of products of tensors is held.
+  @TaskLocal static var format = WeightFormat.float32
+
   /// Multiply-adds that are worth waking a thread for.
   private static let grain = 1 << 20
   /// Tiles of rows that a task works on: what it packs of them stays in the second-level cache.
@@ -59,14 +72,15 @@ enum Products {
     let (n, k) = transposed ? (w.rows, w.columns) : (w.columns, w.rows)
     let packed = PackedMatrix(
       w.pointer, outputStride: transposed ? k : 1, inputStride: transposed ? 1 : n, rows: n,
-      columns: k)
+      columns: k, format: format)
     product(x.pointer, rowStride: k, rows: x.rows, packed, y)
   }
 
   /// w[n][k] = y[m][n]ᵀ · x[m][k]: the gradient of weights, summed over all rows in order.
   static func weightGradient(_ y: Tensor, _ x: Tensor, _ w: UnsafeMutablePointer<Float>) {
     let packed = PackedMatrix(
-      x.pointer, outputStride: 1, inputStride: x.columns, rows: x.columns, columns: x.rows)
+      x.pointer, outputStride: 1, inputStride: x.columns, rows: x.columns, columns: x.rows,
+      format: format)
     product(y.pointer, rowStride: 1, inputStride: y.columns, rows: y.columns, packed, w)
   }
 }

@@ -151,16 +151,18 @@ struct TrainingLoop {
     let tape = Tape()
     let variables = state.parameters.values.map { tape.watch($0) }
     var random = RandomNumbers(seed: options.seed, name: "training \(number)")
-    let report = try trainable.loss(
-      of: batch,
-      parameters: constants.merging(zip(state.parameters.names, variables)) { $1 },
-      buffers: state.buffers, options: options.loss, isEvaluation: false, random: &random)
-    guard report.loss.scalar.isFinite else {
-      throw Failure.nonFiniteLoss(step: state.step + 1)
+    return try ProductPrecision.inBFloat16(options.usesBFloat16) {
+      let report = try trainable.loss(
+        of: batch,
+        parameters: constants.merging(zip(state.parameters.names, variables)) { $1 },
+        buffers: state.buffers, options: options.loss, isEvaluation: false, random: &random)
+      guard report.loss.scalar.isFinite else {
+        throw Failure.nonFiniteLoss(step: state.step + 1)
+      }
+      let loss =
+        options.accumulate == 1 ? report.loss : report.loss * (1 / Float(options.accumulate))
+      return (tape.gradients(of: loss, for: variables), report.metrics)
     }
-    let loss =
-      options.accumulate == 1 ? report.loss : report.loss * (1 / Float(options.accumulate))
-    return (tape.gradients(of: loss, for: variables), report.metrics)
   }
 
   /// The examples of a micro-batch; the next one is read in the meantime.

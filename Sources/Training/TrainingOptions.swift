@@ -29,6 +29,9 @@ public struct TrainingOptions: Sendable {
   public var averageDecay = 0.999
   /// What the loss is made with.
   public var loss = LossOptions()
+  /// Whether matrix products round their factors to bfloat16. Weights, sums, losses and the optimiser
+  /// stay in float32.
+  public var usesBFloat16 = false
   /// What trains.
   public var selection = ParameterSelection()
   /// The low-rank updates that train, with `Tuning.lora`.
@@ -66,6 +69,7 @@ public struct TrainingOptions: Sendable {
   var recorded: [String: String] {
     let isLowRank = selection.tuning == .lora
     return [
+      "precision": usesBFloat16 ? "bf16" : "f32",
       "lora-alpha": isLowRank ? "\(lowRank.alpha)" : "",
       "lora-rank": isLowRank ? "\(lowRank.rank)" : "",
       "lora-target": isLowRank ? lowRank.targets.joined(separator: " ") : "",

@@ -128,6 +128,11 @@ struct TuneOptions: ParsableArguments {
   }
 }
 
+/// What products are made in.
+enum TrainingPrecision: String, ExpressibleByArgument, CaseIterable {
+  case f32, bf16
+}
+
 /// How long a run goes on and what it leaves behind.
 struct StepOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Optimiser steps in all.", valueName: "n"))
@@ -138,6 +143,14 @@ struct StepOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Micro-batches that make one step.", valueName: "n"))
   var accumulate = TrainingOptions().accumulate
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      How factors of matrix products are held: f32 or bf16, which is faster where the machine has \
+      the instructions. All else is float32.
+      """, valueName: "name"))
+  var precision = TrainingPrecision.f32
 
   @Option(help: ArgumentHelp("Seed of order, noise and dropout.", valueName: "n"))
   var seed = TrainingOptions().seed
@@ -170,6 +183,7 @@ struct StepOptions: ParsableArguments {
     options.steps = steps
     options.batch = batch
     options.accumulate = accumulate
+    options.usesBFloat16 = precision == .bf16
     options.seed = seed
     options.validEvery = validEvery
     options.validBatches = validBatches

@@ -78,19 +78,21 @@ void ck_rotate(float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t heads, ptrd
 
 // Attention of one head: query i (0 ..< queries) sees the keys from max(0, offset + i - context + 1)
 // to offset + i (context 0: no limit). Consecutive positions are `*_stride` floats apart.
-// `scores` is room for ck_attention_room(offset + queries) floats. `lse` (may be NULL) gets the logarithm of the
+// `scores` is room for ck_attention_room(offset + queries, queries, dimension) floats. `lse` (may be NULL) gets the logarithm of the
 // sum of exponentials of each query.
-ptrdiff_t ck_attention_room(ptrdiff_t keys);
+ptrdiff_t ck_attention_room(ptrdiff_t keys, ptrdiff_t queries, ptrdiff_t dimension);
 void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
                   ptrdiff_t kv_stride, float *out, ptrdiff_t out_stride, ptrdiff_t queries,
                   ptrdiff_t offset, ptrdiff_t context, ptrdiff_t dimension, float scale,
                   float *scores, float *lse);
-// Gradients of the above for offset 0 and no limit: dq is written, dk and dv are added to.
+// Gradients of the above for offset 0 and no limit: dq is written, dk and dv are added to. `room`:
+// ck_attention_gradient_room(positions, dimension) floats.
+ptrdiff_t ck_attention_gradient_room(ptrdiff_t positions, ptrdiff_t dimension);
 void ck_attention_gradient(const float *q, ptrdiff_t q_stride, const float *k, const float *v,
                            ptrdiff_t kv_stride, const float *out, const float *dout,
                            ptrdiff_t out_stride, const float *lse, float *dq, ptrdiff_t dq_stride,
                            float *dk, float *dv, ptrdiff_t dkv_stride, ptrdiff_t positions,
-                           ptrdiff_t dimension, float scale);
+                           ptrdiff_t dimension, float scale, float *room);
 
 // Depthwise transposed convolution with kernel 2 * stride: y[t * stride + j][c] = x[t][c] w[j][c]
 // + x[t - 1][c] w[stride + j][c]; x[-1] stands before x.

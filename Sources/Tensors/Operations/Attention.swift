@@ -97,7 +97,9 @@ struct CausalAttention: Operation {
         let (row, head) = task.quotientAndRemainder(dividingBy: shape.heads)
         let start = base + row * positions * width
         let keys = start + shape.queryWidth + shape.keyValueHead(head) * shape.headSize
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: ck_attention_room(positions)) {
+        withUnsafeTemporaryAllocation(
+          of: Float.self, capacity: ck_attention_room(positions, positions, shape.headSize)
+        ) {
           scores in
           ck_attention(
             start + head * shape.headSize, width, keys, keys + shape.keyWidth, width,
@@ -131,13 +133,17 @@ struct CausalAttention: Operation {
       for head in keyHead * group..<(keyHead + 1) * group {
         let queries = start + head * shape.headSize
         let out = row * positions * shape.queryWidth + head * shape.headSize
-        ck_attention_gradient(
-          rotated.pointer + queries, width, rotated.pointer + keys,
-          rotated.pointer + keys + shape.keyWidth, width, output.pointer + out,
-          gradient.pointer + out, shape.queryWidth,
-          logSums.pointer + (row * shape.heads + head) * positions, target + queries, width,
-          target + keys, target + (keys + shape.keyWidth), width, positions, shape.headSize,
-          shape.scale)
+        withUnsafeTemporaryAllocation(
+          of: Float.self, capacity: ck_attention_gradient_room(positions, shape.headSize)
+        ) { room in
+          ck_attention_gradient(
+            rotated.pointer + queries, width, rotated.pointer + keys,
+            rotated.pointer + keys + shape.keyWidth, width, output.pointer + out,
+            gradient.pointer + out, shape.queryWidth,
+            logSums.pointer + (row * shape.heads + head) * positions, target + queries, width,
+            target + keys, target + (keys + shape.keyWidth), width, positions, shape.headSize,
+            shape.scale, room.baseAddress)
+        }
       }
     }
     ThreadBudget.forEach(batch) { row in

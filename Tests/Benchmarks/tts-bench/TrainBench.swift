@@ -14,6 +14,8 @@ struct TrainBench: ParsableCommand {
   @OptionGroup var options: BenchOptions
   @Option(help: "A Pocket TTS model directory.") var model: String
   @Option(help: "Rows of a batch.") var batch = 8
+  @Flag(help: "Products of bfloat16.") var bf16 = false
+  @Option(help: "What trains: full, body, head, last:N or text.") var tune = "full"
 
   func run() throws {
     ThreadBudget.limit = options.threads
@@ -31,14 +33,16 @@ struct TrainBench: ParsableCommand {
     var loss = LossOptions()
     loss.textDropout = 0
     loss.voiceDropout = 0
-    var parameters = ParameterSet(trainable.parameters)
+    let names = try ParameterSelection(Tuning(tune) ?? .full).names(of: trainable)
+    let constants = trainable.parameters.filter { !names.contains($0.key) }
+    var parameters = ParameterSet(trainable.parameters.filter { names.contains($0.key) })
     var optimizer = AdamW(AdamW.Settings(), for: parameters, decays: trainable.decays)
     func gradients() throws -> GradientSum {
       let tape = Tape()
       let variables = parameters.values.map { tape.watch($0) }
       let report = try trainable.loss(
         of: examples,
-        parameters: Dictionary(uniqueKeysWithValues: zip(parameters.names, variables)),
+        parameters: constants.merging(zip(parameters.names, variables)) { $1 },
         buffers: trainable.buffers, options: loss, isEvaluation: false, random: &random)
       var sum = GradientSum(count: parameters.names.count)
       sum.add(tape.gradients(of: report.loss, for: variables))
@@ -46,7 +50,7 @@ struct TrainBench: ParsableCommand {
     }
     let times = try (0...options.runs).map { _ in
       try seconds {
-        let sum = try gradients()
+        let sum = try ProductPrecision.inBFloat16(bf16) { try gradients() }
         let norm = try sum.norm(names: parameters.names, step: 1)
         optimizer.step(
           &parameters, gradients: sum.values, scale: clipScale(norm: norm, limit: 1), rate: 1e-4)
