@@ -13,6 +13,19 @@ public protocol Operation: Sendable {
   /// - Returns: for each wanted input its gradient, in its shape.
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
+
+  /// The inputs whose values the reverse rule reads; of the others a tape keeps the shape alone.
+  ///
+  /// - Parameter wanted: for each input, whether its gradient will be used.
+  func readsInputs(_ wanted: [Bool]) -> [Bool]
+
+  /// Whether the reverse rule reads the output's values.
+  var readsOutput: Bool { get }
+}
+
+extension Operation {
+  /// No: most follow from their inputs.
+  public var readsOutput: Bool { false }
 }
 
 /// An operation with a forward rule, made of differentiable operations.

@@ -37,9 +37,12 @@ public final class Tape: @unchecked Sendable {
       precondition(node.tape === self, "values of two tapes cannot be combined")
       return node.index
     }
+    let reads = operation.readsInputs(sources.map { $0 >= 0 })
     entries.append(
       Entry(
-        operation: operation, inputs: constants, sources: sources, output: output.detached()))
+        operation: operation, inputs: zip(constants, reads).map { $1 ? $0 : $0.withoutValues },
+        sources: sources,
+        output: operation.readsOutput ? output.detached() : output.withoutValues))
     return Node(tape: self, index: entries.count - 1)
   }
 
@@ -94,4 +97,7 @@ public final class Tape: @unchecked Sendable {
 
 extension Tensor {
   static let empty = Tensor(shape: [0], storage: Storage(count: 0))
+
+  /// The shape alone.
+  fileprivate var withoutValues: Tensor { Tensor(shape: shape, storage: Tensor.empty.storage) }
 }

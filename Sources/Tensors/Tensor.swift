@@ -85,7 +85,8 @@ public struct Tensor: Sendable {
     body(UnsafeMutableBufferPointer(start: storage.floats + offset, count: count))
   }
 
-  func copied() -> Tensor {
+  /// The same values in memory of their own; not recorded.
+  public func copied() -> Tensor {
     Tensor(shape: shape) { $0.update(from: pointer, count: count) }
   }
 

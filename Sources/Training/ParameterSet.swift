@@ -13,6 +13,16 @@ public struct ParameterSet: Sendable {
     values = names.compactMap { tensors[$0] }
   }
 
+  /// The same in memory of their own, apart from the files that they were read from.
+  public func loaded() -> ParameterSet {
+    var result = self
+    result.values = values.map { tensor in
+      defer { tensor.releasePages() }
+      return tensor.copied()
+    }
+    return result
+  }
+
   /// The tensors by name.
   public var dictionary: [String: Tensor] {
     Dictionary(uniqueKeysWithValues: zip(names, values))

@@ -169,6 +169,7 @@ public struct TrainingRun {
 
   private func initialState() -> TrainingState {
     let parameters = ParameterSet(trainable.parameters.filter { trained.contains($0.key) })
+      .loaded()
     let optimizer = AdamW(options.optimizer, for: parameters, decays: trainable.decays)
     let buffers =
       options.statistics == .data

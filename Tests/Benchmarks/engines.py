@@ -69,7 +69,7 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole", "batch"]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch", "train"]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -85,6 +85,8 @@ class Ours:
 
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.precisions or (precision != "f32" and job not in self.precise):
+            return None
+        if job == "train" and precision == "int8":
             return None
         return OurSession(self, job, threads, [] if precision == "f32" else ["--precision", precision])
 
@@ -102,7 +104,7 @@ class OurSession:
                                       "--runs", 3, "--frames", self.inputs.frames, *self.precision)
             return {name: figures[theirs] for name, theirs in self.PARTS[self.job].items()}
         if self.job == "train":
-            figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1)
+            figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1, *self.precision)
             return {"train": figures["step_s"], "train-memory": figures["rss_mb"]}
         return {"whole": self.whole, "batch": self.batch, "first": self.first, "pipe": self.pipe}[self.job]()
 

@@ -168,3 +168,63 @@ struct OperationCase: CustomStringConvertible, Sendable {
     #expect(abs(reverse - expected) <= 5e-3 * max(1, abs(expected)))
   }
 }
+
+@Suite struct AccumulatedSumTests {
+  /// A sum in pieces has the value and the gradients of the whole.
+  @Test func piecesAreTheWhole() throws {
+    var random = RandomNumbers(seed: 9, name: "pieces")
+    let x = Tensor(random.normal(70 * 5), shape: [70, 5])
+    let w = Tensor(random.normal(4 * 5), shape: [4, 5])
+    let constant = Tensor(random.normal(4))
+    func loss(_ x: Tensor, _ w: Tensor, _ c: Tensor) -> Tensor {
+      (x.product(transposed: w) + c).silu().squared().sum()
+    }
+    func gradients(_ body: (Tensor, Tensor) throws -> Tensor) rethrows -> [Float] {
+      let tape = Tape()
+      let variables = [tape.watch(x), tape.watch(w)]
+      let value = try body(variables[0], variables[1]) * 3
+      return tape.gradients(of: value, for: variables).flatMap { $0?.values ?? [] }
+        + [value.scalar]
+    }
+    let whole = gradients { loss($0, $1, constant) }
+    for size in [7, 32, 70, 100] {
+      let parts = gradients { x, w in
+        accumulatedSum([x, w, constant], pieces: (70 + size - 1) / size) { piece, inputs in
+          loss(inputs[0].rows(piece * size..<min(70, (piece + 1) * size)), inputs[1], inputs[2])
+        }
+      }
+      #expect(parts.count == whole.count)
+      for (a, b) in zip(parts, whole) { #expect(abs(a - b) <= 1e-4 * max(1, abs(b))) }
+    }
+    // Without a tape it is a number.
+    let plain = accumulatedSum([x, w], pieces: 1) { _, inputs in
+      loss(inputs[0], inputs[1], constant)
+    }
+    #expect(abs(plain.scalar * 3 - (whole.last ?? 0)) < 1e-3 * abs(plain.scalar))
+  }
+
+  /// What no reverse rule reads is not kept, and gradients are right all the same.
+  @Test func gradientsNeedOnlyWhatIsKept() {
+    var random = RandomNumbers(seed: 10, name: "kept")
+    let a = Tensor(random.normal(12), shape: [3, 4])
+    let b = Tensor(random.normal(4))
+    let tape = Tape()
+    let x = tape.watch(a)
+    let y = concatenateRows([(x + b).columns(1..<3), (x * b - x).columns(0..<2)]).rows(1..<5)
+    let loss = (concatenateColumns([y, y * y]) * 2 + 1).rowSums().gatherRows([0, 2, -1, 0]).sum()
+    let gradient = tape.gradients(of: loss, for: [x])[0]?.values ?? []
+    func value(_ a: Tensor) -> Float {
+      let y = concatenateRows([(a + b).columns(1..<3), (a * b - a).columns(0..<2)]).rows(1..<5)
+      return (concatenateColumns([y, y * y]) * 2 + 1).rowSums().gatherRows([0, 2, -1, 0]).sum()
+        .scalar
+    }
+    for index in 0..<12 {
+      var (more, less) = (a.values, a.values)
+      more[index] += 1e-2
+      less[index] -= 1e-2
+      let slope =
+        (value(Tensor(more, shape: [3, 4])) - value(Tensor(less, shape: [3, 4]))) / 2e-2
+      #expect(abs(slope - gradient[index]) < 2e-2 * max(1, abs(slope)), "\(index)")
+    }
+  }
+}

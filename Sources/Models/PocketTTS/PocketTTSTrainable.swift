@@ -126,12 +126,10 @@ struct PocketTTSTrainable: Trainable {
     let constants = Weights(all.mapValues { $0.detached() }, subject: model.path)
     let flowLM = try FlowLM(weights["flow_lm"], configuration)
     let frozen = try FlowHead(constants["flow_lm"]["flow_net"], configuration)
-    let precision =
-      configuration.flowLM.flow.type == .lsd
-      ? try PrecisionNet(weights["flow"]["w_s_t"]) : nil
-    return flowLM.loss(
-      of: batch, options: options, isEvaluation: isEvaluation, draws: draws, frozen: frozen,
-      precision: precision, teachesEveryEnd: teachesEveryEnd)
+    return try flowLM.loss(
+      of: batch, options: options, isEvaluation: isEvaluation, draws: draws,
+      flow: all.filter { $0.key.hasPrefix("flow_lm.flow_net.") || $0.key.hasPrefix("flow.") },
+      frozen: frozen, teachesEveryEnd: teachesEveryEnd)
   }
 
   func buffers(

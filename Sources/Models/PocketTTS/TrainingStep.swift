@@ -97,6 +97,14 @@ struct TrainingDraws {
   var flow: FlowDraws
   /// Uniform times, for flow matching: `[rows, 1]`.
   var time: Tensor
+
+  /// Those of some rows.
+  func rows(_ range: Range<Int>) -> TrainingDraws {
+    var part = self
+    part.flow = flow.rows(range)
+    part.time = time.rows(range)
+    return part
+  }
 }
 
 extension FlowLM {
@@ -134,41 +142,38 @@ extension FlowLM {
     )
   }
 
+  /// Rows of the flow head that are in memory at a time: their tensors fit a core's cache.
+  private static let rowsOfPiece = 256
+
   /// The loss of a batch: flow loss plus weighted end-of-speech loss.
   ///
   /// - Parameters:
+  ///   - flow: the parameters of the flow head and of the log-precision of the LSD terms, by their
+  ///     whole names.
   ///   - frozen: the flow head with constant parameters.
-  ///   - precision: the log-precision of the LSD terms; nil for other flows.
   func loss(
     of batch: [TrainingExample], options: LossOptions, isEvaluation: Bool, draws: TrainingDraws,
-    frozen: FlowHead, precision: PrecisionNet?, teachesEveryEnd: Bool = true
-  ) -> LossReport {
+    flow: [String: Tensor], frozen: FlowHead, teachesEveryEnd: Bool = true
+  ) throws -> LossReport {
     let target = normalize(concatenateRows(batch.map(\.latents))).detached()
     let outputs = hidden(
       batch, normalized: target, draws: draws, teachesEveryEnd: teachesEveryEnd)
-    let rows = (0..<options.multiplier).flatMap { _ in 0..<Int32(target.rows) }
-    let z = options.multiplier == 1 ? outputs.frames : outputs.frames.gatherRows(rows)
-    let x = options.multiplier == 1 ? target : target.gatherRows(rows)
-    let constantZ = z.detached()
+    let rows = options.multiplier * target.rows
+    let names = flow.keys.sorted()
     var metrics: [String: Double] = [:]
-    let flowLoss: Tensor
-    if let precision {
-      let weight = 1 - Self.diagonalShare
-      let loss = lsdLoss(
-        target: x, draws: draws.flow, diagonalWeight: Self.diagonalShare,
-        distillationWeight: isEvaluation
-          ? weight : draws.distills ? weight / options.distillationProbability : nil,
-        stopsTargetGradient: options.stopsTargetGradient,
-        velocity: { head(z, time: head.timeCondition([$0, $1]), $2) },
-        frozenVelocity: { frozen(constantZ, time: frozen.timeCondition([$0, $1]), $2) },
-        logPrecision: { precision($0, $1) })
-      flowLoss = loss.loss
-      metrics["flow_diag"] = loss.diagonal
-      metrics["flow_distill"] = loss.distillation
-    } else {
-      flowLoss = flowMatchingLoss(target: x, noise: draws.flow.noise, time: draws.time) {
-        head(z, time: head.timeCondition([$0]), $1)
-      }
+    let pieces = (rows + Self.rowsOfPiece - 1) / Self.rowsOfPiece
+    let flowLoss = try accumulatedSum(
+      [outputs.frames] + names.compactMap { flow[$0] }, pieces: pieces
+    ) { piece, values in
+      let range = piece * Self.rowsOfPiece..<min(rows, (piece + 1) * Self.rowsOfPiece)
+      let share = Float(range.count) / Float(rows)
+      let frames = range.map { Int32($0 % target.rows) }
+      let loss = try headLoss(
+        conditions: values[0].gatherRows(frames), target: target.gatherRows(frames),
+        draws: draws.rows(range), options: options, isEvaluation: isEvaluation,
+        flow: Dictionary(uniqueKeysWithValues: zip(names, values.dropFirst())), frozen: frozen)
+      for (name, value) in loss.metrics { metrics[name, default: 0] += value * Double(share) }
+      return loss.loss * share
     }
     let endLoss = endOfSpeechLoss(logits: outputs.logits, isEnd: outputs.isEnd)
     let loss = flowLoss + endLoss * options.endOfSpeechWeight
@@ -176,5 +181,34 @@ extension FlowLM {
     metrics["eos_loss"] = Double(endLoss.scalar)
     metrics["loss"] = Double(loss.scalar)
     return LossReport(loss: loss, metrics: metrics)
+  }
+
+  /// The flow loss of some rows.
+  private func headLoss(
+    conditions z: Tensor, target: Tensor, draws: TrainingDraws, options: LossOptions,
+    isEvaluation: Bool, flow: [String: Tensor], frozen: FlowHead
+  ) throws -> LossReport {
+    let weights = Weights(flow, subject: "flow head")
+    let head = try FlowHead(weights["flow_lm"]["flow_net"], configuration)
+    guard head.type == .lsd else {
+      return LossReport(
+        loss: flowMatchingLoss(target: target, noise: draws.flow.noise, time: draws.time) {
+          head(z, time: head.timeCondition([$0]), $1)
+        }, metrics: [:])
+    }
+    let precision = try PrecisionNet(weights["flow"]["w_s_t"])
+    let constantZ = z.detached()
+    let weight = 1 - Self.diagonalShare
+    let loss = lsdLoss(
+      target: target, draws: draws.flow, diagonalWeight: Self.diagonalShare,
+      distillationWeight: isEvaluation
+        ? weight : draws.distills ? weight / options.distillationProbability : nil,
+      stopsTargetGradient: options.stopsTargetGradient,
+      velocity: { head(z, time: head.timeCondition([$0, $1]), $2) },
+      frozenVelocity: { frozen(constantZ, time: frozen.timeCondition([$0, $1]), $2) },
+      logPrecision: { precision($0, $1) })
+    var metrics = ["flow_diag": loss.diagonal]
+    metrics["flow_distill"] = loss.distillation
+    return LossReport(loss: loss.loss, metrics: metrics)
   }
 }

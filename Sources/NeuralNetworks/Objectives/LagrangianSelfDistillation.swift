@@ -34,6 +34,16 @@ public struct FlowDraws: Sendable {
     end = Tensor(pairs.map { time(max($0.0, $0.1)) }, shape: [rows, 1])
   }
 
+  /// Those of some rows.
+  public func rows(_ range: Range<Int>) -> FlowDraws {
+    var part = self
+    part.noise = noise.rows(range)
+    part.diagonal = diagonal.rows(range)
+    part.start = start.rows(range)
+    part.end = end.rows(range)
+    return part
+  }
+
   /// Draws for some rows from a generator, always in the same order.
   public init(rows: Int, channels: Int, random: inout RandomNumbers) {
     let noise = Tensor(random.normal(rows * channels), shape: [rows, channels])

@@ -69,6 +69,10 @@ struct Binary: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] {
+    kind == .multiply ? [wanted[1], wanted[0]] : [false, false]
+  }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {
@@ -118,6 +122,8 @@ struct Affine: PrimitiveOperation {
       }
     }
   }
+
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]

@@ -114,6 +114,11 @@ struct CausalAttention: Operation {
     return output
   }
 
+  /// What it reads is saved, turned.
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { [false] }
+
+  var readsOutput: Bool { true }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {

@@ -18,6 +18,8 @@ struct Function: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { [true] }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {

@@ -9,6 +9,8 @@ struct MatrixProduct: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { [wanted[1], wanted[0]] }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {

@@ -18,6 +18,8 @@ struct LayerNormalization: FusedOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.indices.map { $0 < 2 } }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {

@@ -14,6 +14,8 @@ struct RowSums: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {
@@ -31,6 +33,8 @@ struct Sum: PrimitiveOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     Tensor([Float(ck_sum(inputs[0].pointer, inputs[0].count))])
   }
+
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]

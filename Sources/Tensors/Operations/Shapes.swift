@@ -14,6 +14,8 @@ struct Columns: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {
@@ -51,6 +53,8 @@ struct ConcatenatedColumns: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {
@@ -78,6 +82,8 @@ struct ConcatenatedRows: PrimitiveOperation {
       }
     }
   }
+
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
@@ -113,6 +119,8 @@ struct GatheredRows: PrimitiveOperation {
     }
   }
 
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
+
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
   {
@@ -142,6 +150,8 @@ struct Rows: PrimitiveOperation {
       shape: [range.count, x.columns], storage: x.storage,
       offset: x.offset + range.lowerBound * x.columns)
   }
+
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]

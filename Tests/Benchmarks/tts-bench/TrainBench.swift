@@ -14,7 +14,7 @@ struct TrainBench: ParsableCommand {
   @OptionGroup var options: BenchOptions
   @Option(help: "A Pocket TTS model directory.") var model: String
   @Option(help: "Rows of a batch.") var batch = 8
-  @Flag(help: "Products of bfloat16.") var bf16 = false
+  @Option(help: "Products in f32 or bf16.") var precision = "f32"
   @Option(help: "What trains: full, body, head, last:N or text.") var tune = "full"
 
   func run() throws {
@@ -36,6 +36,7 @@ struct TrainBench: ParsableCommand {
     let names = try ParameterSelection(Tuning(tune) ?? .full).names(of: trainable)
     let constants = trainable.parameters.filter { !names.contains($0.key) }
     var parameters = ParameterSet(trainable.parameters.filter { names.contains($0.key) })
+      .loaded()
     var optimizer = AdamW(AdamW.Settings(), for: parameters, decays: trainable.decays)
     func gradients() throws -> GradientSum {
       let tape = Tape()
@@ -50,7 +51,7 @@ struct TrainBench: ParsableCommand {
     }
     let times = try (0...options.runs).map { _ in
       try seconds {
-        let sum = try ProductPrecision.inBFloat16(bf16) { try gradients() }
+        let sum = try ProductPrecision.inBFloat16(precision == "bf16") { try gradients() }
         let norm = try sum.norm(names: parameters.names, step: 1)
         optimizer.step(
           &parameters, gradients: sum.values, scale: clipScale(norm: norm, limit: 1), rate: 1e-4)
