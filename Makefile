@@ -75,6 +75,11 @@ check-slow: build-tests ## what takes long: hours of audio, memory, fuzzing (FUZ
 	if [ -n "$(TTS_REFERENCE_PYTHON)" ]; then Scripts/check-full-size $(BIN) $(TTS_REFERENCE_PYTHON); \
 	else echo "TTS_REFERENCE_PYTHON names no Python: nothing was compared at full size"; fi
 
+.PHONY: check-page
+check-page: build ## the server's page in a browser without a screen (SCREENSHOT=FILE.png)
+	Scripts/dependencies browser
+	/usr/bin/python3 Tests/Browser/page.py $(BIN) Tests/Fixtures/PocketTTS/lsd $(SCREENSHOT)
+
 .PHONY: bench
 bench: build ## speed beside PyTorch and ONNX Runtime (QUICK=1: short; ONLY=lm,mimi: parts)
 	Scripts/dependencies bench

@@ -117,3 +117,33 @@ extension ToolGroup {
   /// Runs the program.
   public static func main() { runProgram(Self.self) }
 }
+
+/// A tool with commands of their own beside it, `tts-synth serve` beside `tts-synth`: anything but a
+/// command's name runs the tool itself, so that its options stand in its `--help`, which has to name the
+/// commands ("see tts-synth serve --help").
+public protocol ToolWithCommands: Tool {
+  /// The commands.
+  static var commands: [any Tool.Type] { get }
+}
+
+extension ToolWithCommands {
+  /// Runs the program.
+  public static func main() {
+    let word = CommandLine.arguments.dropFirst().first
+    if commands.contains(where: { $0.tool.command == word }) {
+      runProgram(CommandsBeside<Self>.self)
+    } else {
+      runProgram(Self.self)
+    }
+  }
+}
+
+/// The commands beside a tool.
+private struct CommandsBeside<Main: ToolWithCommands>: ToolGroup {
+  static var tool: ToolDescription {
+    ToolDescription(name: Main.tool.name, abstract: Main.tool.abstract)
+  }
+  static var configuration: CommandConfiguration {
+    tool.configuration(subcommands: Main.commands)
+  }
+}

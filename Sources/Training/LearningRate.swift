@@ -1,13 +1,15 @@
 import Glibc
 
-/// The learning rate by step: a linear warm-up, then constant or along a half cosine.
+/// The learning rate by step: a linear warm-up, then constant, or down a line or a half cosine.
 public struct LearningRate: Sendable, Hashable {
   /// What follows the warm-up.
   public enum Shape: String, Sendable, CaseIterable {
     /// The highest rate to the end.
     case constant
-    /// Down to a share of the highest rate at the last step.
+    /// Along a half cosine down to a share of the highest rate at the last step.
     case cosine
+    /// Along a line down to it.
+    case linear
   }
 
   /// The highest rate.
@@ -16,7 +18,7 @@ public struct LearningRate: Sendable, Hashable {
   public var warmup: Int
   /// What follows.
   public var shape: Shape
-  /// The share of the highest rate that the cosine ends at.
+  /// The share of the highest rate that the cosine and the line end at.
   public var lowestShare: Double
 
   /// A schedule.
@@ -32,9 +34,12 @@ public struct LearningRate: Sendable, Hashable {
   /// The rate of a step, counted from 0, of a run of `steps` steps.
   public func rate(step: Int, of steps: Int) -> Double {
     if step < warmup { return highest * Double(step + 1) / Double(warmup) }
-    guard shape == .cosine else { return highest }
-    let progress = Double(step - warmup) / Double(max(1, steps - warmup))
+    let progress = min(1, Double(step - warmup) / Double(max(1, steps - warmup)))
     let lowest = highest * lowestShare
-    return lowest + 0.5 * (highest - lowest) * (1 + cos(.pi * min(1, progress)))
+    switch shape {
+    case .constant: return highest
+    case .cosine: return lowest + 0.5 * (highest - lowest) * (1 + cos(.pi * progress))
+    case .linear: return highest - (highest - lowest) * progress
+    }
   }
 }

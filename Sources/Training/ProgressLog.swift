@@ -9,6 +9,8 @@ final class ProgressLog {
   private var descriptor: Int32
   /// The type and step of each line but the `train` ones.
   private var noted: Set<String> = []
+  /// The validations so far, in order.
+  private(set) var validations: [(step: Int, metrics: [String: Double])] = []
 
   /// Opens the log.
   ///
@@ -22,7 +24,7 @@ final class ProgressLog {
         guard let json = try? JSON.parse(Array(line)), let number = json["step"]?.integer,
           number <= step
         else { continue }
-        note(json["type"]?.string ?? "", number)
+        note(json["type"]?.string ?? "", number, json["metrics"])
         kept += line + [10]
       }
     }
@@ -38,8 +40,11 @@ final class ProgressLog {
   /// Whether there is a line of a type, other than `train`, for a step.
   func has(_ type: String, _ step: Int) -> Bool { noted.contains("\(type) \(step)") }
 
-  private func note(_ type: String, _ step: Int) {
+  private func note(_ type: String, _ step: Int, _ metrics: JSON?) {
     if type != "train" { noted.insert("\(type) \(step)") }
+    if type == "valid" {
+      validations.append((step, metrics?.object?.compactMapValues(\.double) ?? [:]))
+    }
   }
 
   /// Adds a line.
@@ -53,7 +58,7 @@ final class ProgressLog {
     if let metrics { object["metrics"] = .object(metrics.mapValues { Self.number($0) }) }
     let line = JSON.object(object).canonicalBytes + [10]
     try line.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
-    note(type, step)
+    note(type, step, object["metrics"])
   }
 
   /// Sees to it that all lines are on the disk.

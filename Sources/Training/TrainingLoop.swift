@@ -48,10 +48,15 @@ struct TrainingLoop {
       secondsPerStep: 0)
   }
 
-  /// Runs to the last step.
+  /// Runs to the last step, or until validation has found nothing better for as long as the options
+  /// allow.
   ///
-  /// - Parameter save: writes a checkpoint and the model.
-  mutating func run(save: (TrainingState) throws -> Void) throws -> TrainingSummary {
+  /// - Parameters:
+  ///   - save: writes a checkpoint and the model.
+  ///   - saveBest: writes the model that did best in validation so far.
+  mutating func run(
+    save: (TrainingState) throws -> Void, saveBest: (TrainingState) throws -> Void
+  ) throws -> TrainingSummary {
     TensorMemory.kept = .max
     var saved = state.step
     let clock = StepClock(last: options.steps)
@@ -61,10 +66,15 @@ struct TrainingLoop {
         if saved != step { try write(save) }
         throw Failure.stopped
       }
-      let isLast = step == options.steps
+      var isLast = step == options.steps
       if step % options.validEvery == 0 || isLast, log?.has("valid", step) != true {
         try validate()
         if observer.isInterrupted() { continue }
+        if options.keepsBest, best?.step == step { try saveBest(state) }
+      }
+      if !isLast, let best, isExhausted {
+        isLast = true
+        observer.say("step \(step): held-out loss was lowest at step \(best.step); the run ends")
       }
       // The model of a finished run is written again: the process may have ended between the two.
       if isLast || (step % options.checkpointEvery == 0 && step != saved) {
@@ -91,6 +101,19 @@ struct TrainingLoop {
       if number > 0 { seconds += taken }
     }
     return seconds / Double(steps)
+  }
+
+  /// The validation with the lowest loss, and how many have followed it. Of an LSD head it is the
+  /// diagonal term, which compares between runs and holds no learned weight.
+  private var best: (step: Int, later: Int)? {
+    guard let all = log?.validations else { return nil }
+    let losses = all.map { $0.metrics["flow_diag"] ?? $0.metrics["loss"] ?? .infinity }
+    guard let lowest = losses.min(), let index = losses.firstIndex(of: lowest) else { return nil }
+    return (all[index].step, all.count - 1 - index)
+  }
+
+  private var isExhausted: Bool {
+    options.patience > 0 && (best?.later ?? 0) >= options.patience
   }
 
   private var lastLoss: Double?

@@ -50,6 +50,10 @@ public struct TrainingOptions: Sendable {
   public var validEvery = 2000
   /// Micro-batches of a validation at most.
   public var validBatches = 50
+  /// Whether the model that did best in validation is kept.
+  public var keepsBest = false
+  /// Validations without a lower loss after which a run ends; 0 for none.
+  public var patience = 0
   /// Steps between checkpoints.
   public var checkpointEvery = 2000
   /// Checkpoints kept.
@@ -91,7 +95,8 @@ public struct TrainingOptions: Sendable {
   /// What else may not differ in a continued run, though it changes no weights.
   var recordedHabits: [String: String] {
     [
-      "checkpoint-every": "\(checkpointEvery)", "valid-batches": "\(validBatches)",
+      "checkpoint-every": "\(checkpointEvery)", "keep-best": "\(keepsBest)",
+      "patience": "\(patience)", "valid-batches": "\(validBatches)",
       "valid-every": "\(validEvery)",
     ]
   }

@@ -104,7 +104,7 @@ public struct TrainingRun {
   /// - Throws: `interrupted` after a checkpoint when the observer asks to end.
   public func train(resumes: Bool, observer: TrainingObserver) throws -> TrainingSummary {
     try Self.check(directory, resumes: resumes)
-    try createDirectory()
+    try createDirectory(directory)
     let lock = try RunLock(directory)
     defer { lock.release() }
     let checkpoints = Checkpoints(
@@ -135,12 +135,20 @@ public struct TrainingRun {
     }
     var loop = makeLoop(state, log, observer)
     let constants = constants
-    return try loop.run { state in
-      try checkpoints.write(state)
+    func writeModel(_ state: TrainingState, to directory: String) throws {
       try trainable.write(
         parameters: constants.merging(state.weights.dictionary) { $1 }, buffers: state.buffers,
         to: directory)
     }
+    return try loop.run(
+      save: { state in
+        try checkpoints.write(state)
+        try writeModel(state, to: directory)
+      },
+      saveBest: { state in
+        try createDirectory(directory + "/best")
+        try writeModel(state, to: directory + "/best")
+      })
   }
 
   /// Makes some steps that nothing is written of.
@@ -181,7 +189,7 @@ public struct TrainingRun {
       average: options.averageDecay > 0 ? parameters : nil, buffers: buffers)
   }
 
-  private func createDirectory() throws {
+  private func createDirectory(_ directory: String) throws {
     do {
       try FileManager.default.createDirectory(
         atPath: directory, withIntermediateDirectories: true)

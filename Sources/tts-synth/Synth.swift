@@ -6,7 +6,10 @@ import ModelRegistry
 import Records
 
 /// `tts-synth`: text to speech.
-struct Synth: Tool {
+@main
+struct Synth: ToolWithCommands {
+  static let commands: [any Tool.Type] = [Serve.self]
+
   static let tool = ToolDescription(
     name: "tts-synth", abstract: "Say text: lines of text or records to speech.",
     examples: [

@@ -7,26 +7,10 @@ import Records
 import Safetensors
 import Text
 
-/// `tts-tokenize train …` is a command of its own; anything else is the filter, so that its options
-/// stand in `tts-tokenize --help`.
 @main
-enum Program {
-  static func main() {
-    if CommandLine.arguments.dropFirst().first == "train" {
-      Commands.main()
-    } else {
-      Tokenize.main()
-    }
-  }
-}
+struct Tokenize: RecordFilter, ToolWithCommands {
+  static let commands: [any Tool.Type] = [Train.self]
 
-struct Commands: ToolGroup {
-  static let tool = ToolDescription(
-    name: "tts-tokenize", abstract: "Turn the text of records into tokens.")
-  static var configuration: CommandConfiguration { tool.configuration(subcommands: [Train.self]) }
-}
-
-struct Tokenize: RecordFilter {
   static let tool = ToolDescription(
     name: "tts-tokenize",
     abstract: "Turn the text of records into tokens, as a model reads them.",

@@ -9,7 +9,9 @@ import Training
 
 /// Trains a model on shards.
 @main
-struct Train: Tool {
+struct Train: ToolWithCommands {
+  static let commands: [any Tool.Type] = [Report.self]
+
   static let tool = ToolDescription(
     name: "tts-train", abstract: "Train a text-to-speech model on shards.",
     examples: [
@@ -19,6 +21,8 @@ struct Train: Tool {
     discussion: """
       Records need latents (tts-mimi-encode) and tokens (tts-tokenize) of the model itself. The run
       directory is a model directory: --model runs/mine works anywhere.
+
+      tts-train report draws the loss of runs; see tts-train report --help.
       """)
 
   @OptionGroup(title: "Model and data") var files: FileOptions
@@ -29,6 +33,9 @@ struct Train: Tool {
   @OptionGroup(title: "General") var common: CommonOptions
 
   func execute(_ run: ToolRun) throws {
+    if files.valid.isEmpty, steps.keepBest || steps.patience > 0 {
+      throw ValidationError("--keep-best and --patience need --valid.")
+    }
     var options = TrainingOptions()
     steps.set(&options)
     optimizer.set(&options)

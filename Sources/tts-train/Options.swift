@@ -164,6 +164,16 @@ struct StepOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Micro-batches of a validation at most.", valueName: "n"))
   var validBatches = TrainingOptions().validBatches
 
+  @Flag(
+    help: "Keep the model with the lowest held-out loss so far in best/, a model directory too.")
+  var keepBest = false
+
+  @Option(
+    help: ArgumentHelp(
+      "End the run after so many validations without a lower loss; 0: go on to the last step.",
+      valueName: "n"))
+  var patience = TrainingOptions().patience
+
   @Option(help: ArgumentHelp("Steps between checkpoints.", valueName: "n"))
   var checkpointEvery = TrainingOptions().checkpointEvery
 
@@ -174,6 +184,7 @@ struct StepOptions: ParsableArguments {
     try check("valid-every", validEvery, atLeast: 1)
     try check("valid-batches", validBatches, atLeast: 1)
     try check("checkpoint-every", checkpointEvery, atLeast: 1)
+    try check("patience", patience, atLeast: 0)
     guard batch <= 65536, accumulate <= 65536 else {
       throw ValidationError("--batch and --accumulate must be at most 65536.")
     }
@@ -188,6 +199,8 @@ struct StepOptions: ParsableArguments {
     options.validEvery = validEvery
     options.validBatches = validBatches
     options.checkpointEvery = checkpointEvery
+    options.keepsBest = keepBest
+    options.patience = patience
   }
 }
 
@@ -203,11 +216,12 @@ struct OptimizerOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The learning rate after the warm-up: constant or cosine.", valueName: "shape"))
+      "The learning rate after the warm-up: constant, cosine or linear.", valueName: "shape"))
   var schedule = TrainingOptions().rate.shape
 
   @Option(
-    help: ArgumentHelp("Share of the highest rate that the cosine ends at.", valueName: "x"))
+    help: ArgumentHelp(
+      "Share of the highest rate that the cosine or the line ends at.", valueName: "x"))
   var lrMinRatio = TrainingOptions().rate.lowestShare
 
   @Option(help: ArgumentHelp("Weight decay; the text table has none.", valueName: "x"))

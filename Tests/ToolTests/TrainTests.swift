@@ -175,6 +175,40 @@ import Testing
     #expect(!folder.has("dry"))
   }
 
+  @Test func runsAreDrawnOnAPage() throws {
+    #expect(try train("a", ["--steps", "6", "--valid-every", "2"]).code == 0)
+    #expect(try train("b<i>", ["--steps", "4", "--valid-every", "2", "--lr", "3e-3"]).code == 0)
+    // The second still goes on: its last line is not whole.
+    let log = try folder.read("b<i>/progress.jsonl")
+    try folder.write(log + Array(#"{"metrics":{"loss":"#.utf8), to: "b<i>/progress.jsonl")
+    let result = try runTool(
+      "tts-train", ["report", "-o", "page.html", "a", "b<i>"], directory: folder.path)
+    #expect(result.code == 0 && result.output.isEmpty, "\(result.errors)")
+    let page = String(decoding: try folder.read("page.html"), as: UTF8.self)
+    for word in ["flow_diag", "eos_loss", "grad_norm", "lr", "--seed", "0.003", "b&lt;i&gt;"] {
+      #expect(page.contains(word), "\(word)")
+    }
+    #expect(!page.contains("<i>") && !page.contains("http"))
+    // A line for each run in each chart, twice where it was validated: 4 losses, lr, grad_norm.
+    let lines = page.components(separatedBy: "<polyline").count - 1
+    #expect(lines >= 2 * (2 * 4 + 2) && page.components(separatedBy: "<circle").count > 8)
+    // What differs stands above what does not.
+    let differing = try #require(page.range(of: "<th>--lr</th>"))
+    let same = try #require(page.range(of: "<th>--batch</th>"))
+    #expect(differing.lowerBound < same.lowerBound)
+
+    func fails(_ run: String, _ code: Int32) throws {
+      let result = try runTool(
+        "tts-train", ["report", "-o", "bad.html", run], directory: folder.path)
+      #expect(result.code == code, "\(result.errors)")
+      #expect(result.errors.split(separator: "\n").count == 1 && !folder.has("bad.html"))
+    }
+    try fails("nowhere", 66)
+    try folder.write(Array("{\n".utf8) + log, to: "b<i>/progress.jsonl")
+    try fails("b<i>", 65)
+    #expect(try runTool("tts-train", ["report"]).code == 64)
+  }
+
   @Test func whatGoesWrongHasItsCode() throws {
     let short = ["--steps", "1"]
     #expect(try train("run", short).code == 0)

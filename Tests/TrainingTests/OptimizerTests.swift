@@ -12,6 +12,14 @@ private func json(_ path: String) throws -> JSON {
 }
 
 @Suite struct OptimizerTests {
+  @Test func aLineEndsAtItsShare() {
+    let line = LearningRate(highest: 0.03, warmup: 4, shape: .linear, lowestShare: 0.1)
+    let rates = [0, 3, 4, 9, 14, 99].map { line.rate(step: $0, of: 14) }
+    for (rate, expected) in zip(rates, [0.0075, 0.03, 0.03, 0.0165, 0.003, 0.003]) {
+      #expect(abs(rate - expected) < 1e-12)
+    }
+  }
+
   @Test func tenStepsEqualTheOfficialOnes() throws {
     let cases = try SafetensorsFile(path: fixture("PocketTTS/optimiser/cases.safetensors"))
     let settings = try json("optimiser/cases.json")

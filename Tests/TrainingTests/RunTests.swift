@@ -72,6 +72,44 @@ import Testing
     }
   }
 
+  @Test func theBestModelIsKeptAndPatienceEnds() throws {
+    // So high a rate that the loss soon grows.
+    func change(_ options: inout TrainingOptions) {
+      options.steps = 40
+      options.validEvery = 2
+      options.rate = LearningRate(highest: 0.2, warmup: 2)
+      options.keepsBest = true
+      options.patience = 3
+    }
+    let lines = Locked<[String]>([])
+    let summary = try train("run", options(change), observer: observer(lines: lines))
+    #expect(summary.steps < 40 && summary.steps % 2 == 0)
+    let valid = try progress("run").filter { $0["type"]?.string == "valid" }
+    let losses = try valid.map { try #require($0["metrics"]?["loss"]?.double) }
+    let best = try #require(losses.indices.min { losses[$0] < losses[$1] })
+    #expect(losses.count - 1 - best == 3)
+    #expect(lines.withLock { $0.contains { $0.contains("lowest at step \(2 * best);") } })
+    // It is the model of that step.
+    var short = options(change)
+    short.steps = 2 * best
+    try train("short", short)
+    #expect(try folder.read("run/best/model.safetensors") == model("short"))
+    #expect(try model("run") != model("short"))
+
+    // A run that was cut off ends at the same step, with the same bytes.
+    let stopped = failure {
+      try train("cut", options(change), observer: observer(stoppingAt: 9))
+    }
+    #expect(stopped?.kind == .interrupted)
+    let rest = try train("cut", options(change), resumes: true)
+    #expect(rest.steps == summary.steps)
+    #expect(try model("cut") == model("run"))
+    #expect(
+      try folder.read("cut/best/model.safetensors") == folder.read("run/best/model.safetensors"))
+    // And stays there.
+    #expect(try train("cut", options(change), resumes: true).steps == summary.steps)
+  }
+
   @Test func aContinuedRunEqualsTheUninterruptedOne() throws {
     let summary = try train("whole", options())
     #expect(summary.steps == 12)
