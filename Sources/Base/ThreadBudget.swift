@@ -71,6 +71,8 @@ public enum ThreadBudget {
     try $place.withValue(.worker) { try body() }
   }
 
+  private static let crew = WorkCrew()
+
   /// Calls `body` for every index in 0 ..< count, on several threads; returns when all are done.
   ///
   /// - Parameter body: independent of the order and of the other calls.
@@ -81,14 +83,18 @@ public enum ThreadBudget {
       return
     }
     let next = AtomicCounter()
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
-      $place.withValue(.worker) {
-        while true {
-          let index = next.take()
-          guard index < count else { return }
-          body(index)
+    withoutActuallyEscaping(body) { body in
+      let perform: @Sendable () -> Void = {
+        $place.withValue(.worker) {
+          while true {
+            let index = next.take()
+            guard index < count else { return }
+            body(index)
+          }
         }
       }
+      guard !crew.help(threads - 1, perform) else { return }
+      DispatchQueue.concurrentPerform(iterations: threads) { _ in perform() }
     }
   }
 }

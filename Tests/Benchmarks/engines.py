@@ -7,9 +7,9 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-SHORT, LONG = 30, 150  # frames of generation
-LINES, AT_A_TIME = 64, 16  # of batched generation
-RECORDING = 60  # seconds of the recording that is encoded
+SHORT, LONG = 30, 110  # frames of generation
+LINES, AT_A_TIME = 32, 16  # of batched generation
+RECORDING = 30  # seconds of the recording that is encoded
 JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", "train"]
 
 
@@ -23,7 +23,7 @@ class Inputs:
     def __init__(self, cache: pathlib.Path, model: pathlib.Path, frames: int):
         self.model, self.frames = model, frames
         self.graphs, self.voice, self.recording, self.lines = (
-            cache / name for name in ("graphs", "voice.wav", "recording.wav", "lines.txt"))
+            cache / name for name in ("graphs", "voice.wav", f"recording-{RECORDING}.wav", "lines.txt"))
         self.text = "The old man waited by the window."
 
 

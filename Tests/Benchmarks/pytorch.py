@@ -9,7 +9,7 @@ JOB is one of
     prefix   that prefix: 60 frames of voice and 40 tokens, ms
     mimi     Mimi decoder, ms a frame one by one; all frames at once, times real time
     encode   Mimi encoder on 10 s, times real time
-    pipe     Mimi encoder on 60 s, times real time
+    pipe     Mimi encoder on a recording, times real time
     whole    generation, ms a frame from the difference of two lengths; peak memory
     train    a training step, s: batch of 8, each 60 frames of voice, 40 tokens, 125 frames; peak memory;
              the official trainer's model and optimiser, without its compilation
@@ -38,7 +38,7 @@ from pocket_tts.modules.stateful_module import increment_steps, init_states
 warnings.filterwarnings("ignore", message=".*quantize_per_tensor.*")  # the package's own quantisation
 
 VOICE, TOKENS, BATCH, TRAINED = 60, 40, 8, 125  # a prefix; rows and frames of a training step
-SHORT, LONG = 30, 150  # frames of the two lengths of generation
+SHORT, LONG = 30, 110  # frames of the two lengths of generation
 
 
 def read_prefix(model: TTSModel, frames: int) -> dict:

@@ -22,7 +22,7 @@ MEASURES = {
     "prefix": ("Prefix of 100 positions", "ms", False),
     "decode": ("Mimi decoder, all at once", "× real time", True),
     "encode": ("Mimi encoder, 10 s", "× real time", True),
-    "pipe": ("Encoding a file of 60 s", "× real time", True),
+    "pipe": ("Encoding a file of 30 s", "× real time", True),
     "train": ("Training step, batch of 8", "s", False),
     "train-memory": ("Training step, peak memory", "MB", False),
 }
