@@ -146,7 +146,7 @@ def first_audio(model: TTSModel, a) -> None:
 
 
 JOBS = {"lm": language_model, "prefix": prefix, "mimi": decoding, "encode": encoding("encode", 10, 3),
-        "pipe": encoding("pipe", 60, 1), "whole": whole}
+        "pipe": encoding("pipe", 30, 1), "whole": whole}
 
 
 def main() -> None:
