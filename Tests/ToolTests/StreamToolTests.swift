@@ -184,7 +184,7 @@ import Testing
     // A reader that waits for an upstream which says no more, in the middle of a stream.
     let result = try runShell(
       """
-      (tts-stream head -n 0 a.ttsr | head -c 47; exec sleep 60) | tts-stream cat > b.ttsr &
+      (tts-stream head -n 0 a.ttsr | head -c 47; exec sleep 20) | tts-stream cat > b.ttsr &
       pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo $?
       """, directory: folder.path)
     #expect(result.text == "75\n", "\(result.errors)")
@@ -202,7 +202,8 @@ import Testing
       return record
     }
     try writeStream(many, to: folder.file("a.ttsr"))
-    try writeStream(many.prefix(200), to: folder.file("b.ttsr"))
+    // Enough to fill what is read ahead, which takes its time on a machine that is busy.
+    try writeStream(many.prefix(1000), to: folder.file("b.ttsr"))
     func peak(_ arguments: String...) throws -> Int {
       let (result, peak) = try runMeasured("tts-stream", arguments + ["-T", "2"])
       #expect(result.code == 0)
@@ -212,7 +213,7 @@ import Testing
       let (small, big) = (folder.file("b.ttsr"), folder.file("a.ttsr"))
       let few = try peak(command, small, small)
       let all = try peak(command, big, big)
-      #expect(all < few + 32 << 20, "\(command): \(few) and \(all) bytes")
+      #expect(all < few + 24 << 20, "\(command): \(few) and \(all) bytes")
     }
     let same = try runShell(
       """
