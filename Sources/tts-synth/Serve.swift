@@ -86,9 +86,13 @@ struct Serve: Tool {
       if let name = entry.name { named[name] = loaded }
       standard = standard ?? loaded
     }
+    let first = try standard ?? synthesizer.defaultVoice()
+    // Brings the weights into memory, for which the first client would wait.
+    var frame = speech.generation(seed: seed.seed)
+    frame.maxFrames = 1
+    _ = try synthesizer.speak("Hello.", voice: first, options: frame, name: "start") { _ in }
     let source = SpeechSource(
-      model: model, synthesizer: synthesizer, voices: voices,
-      standard: try standard ?? synthesizer.defaultVoice(), named: named,
+      model: model, synthesizer: synthesizer, voices: voices, standard: first, named: named,
       options: speech.generation(seed: seed.seed))
     let server = try SpeechServer(
       source,
