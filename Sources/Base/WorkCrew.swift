@@ -8,18 +8,14 @@ import Synchronization
 /// One piece of work has them at a time. Waking a thread that sleeps takes longer than many a matrix
 /// product.
 final class WorkCrew: Sendable {
-  /// What is to be done: `perform` takes part in the work until nothing is left of it.
-  private struct Work: @unchecked Sendable {
-    var perform: @Sendable () -> Void
-  }
-
   private let isTaken = Atomic<Bool>(false)
   /// How many may still join the work that is open.
   private let seats = Atomic<Int>(0)
   /// How many have finished with it.
   private let finished = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
-  private let work = Locked<Work?>(nil)
+  /// Takes part in what is to be done until nothing is left of it.
+  private let work = Locked<(@Sendable () -> Void)?>(nil)
   private let threads = Locked(0)
   private let alarm = Monitor(())
 
@@ -36,7 +32,7 @@ final class WorkCrew: Sendable {
     guard isTaken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
     else { return false }
     hire(helpers)
-    work.withLock { $0 = Work(perform: perform) }
+    work.withLock { $0 = perform }
     finished.store(0, ordering: .relaxed)
     seats.store(helpers, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 { alarm.wake() }
@@ -63,12 +59,16 @@ final class WorkCrew: Sendable {
         while true {
           waitForSeat()
           guard takeSeat() else { continue }
-          work.withLock { $0 }?.perform()
+          takePart()
           finished.add(1, ordering: .releasing)
         }
       }
     }
   }
+
+  /// A function of its own, so that the work, which is only lent, is let go of at its end.
+  @inline(never)
+  private func takePart() { work.withLock { $0 }?() }
 
   private func takeSeat() -> Bool {
     var free = seats.load(ordering: .relaxed)

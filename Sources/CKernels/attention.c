@@ -75,6 +75,11 @@ CK_INLINE void weighted_sum(const float *x, ptrdiff_t stride, const float *scale
   }
 }
 
+// Rows side by side: rows some kilobytes apart push each other out of the cache.
+CK_INLINE void gather(const float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t n, float *to) {
+  for (ptrdiff_t i = 0; i < rows; i++) memcpy(to + i * n, from + i * stride, (size_t)n * sizeof *to);
+}
+
 // MARK: Four queries at a time
 //
 // What is read of the keys and values serves all of them. Each query's sums are the chains that `dots`
@@ -196,8 +201,7 @@ CK_INLINE float softmax(float *scores, ptrdiff_t n, float scale, float *lse) {
   return 1.0f / sum;
 }
 
-// From so many queries on it is worth laying keys and values side by side: rows some kilobytes apart
-// push each other out of the cache.
+// From so many queries on it is worth laying keys and values side by side.
 #define MANY_QUERIES 12
 
 ptrdiff_t ck_attention_room(ptrdiff_t keys, ptrdiff_t queries, ptrdiff_t dimension) {
@@ -216,10 +220,9 @@ void ck_attention(const float *q, ptrdiff_t q_stride, const float *k, const floa
   if (queries >= MANY_QUERIES) {
     const ptrdiff_t n = offset + queries;
     float *keys = scores + 4 * room, *values = keys + n * dimension;
-    for (ptrdiff_t j = oldest; j < n; j++) {
-      memcpy(keys + j * dimension, k + j * kv_stride, (size_t)dimension * sizeof *keys);
-      memcpy(values + j * dimension, v + j * kv_stride, (size_t)dimension * sizeof *keys);
-    }
+    const ptrdiff_t from = oldest * dimension;
+    gather(k + oldest * kv_stride, kv_stride, n - oldest, dimension, keys + from);
+    gather(v + oldest * kv_stride, kv_stride, n - oldest, dimension, values + from);
     k = keys;
     v = values;
     kv_stride = dimension;
@@ -315,13 +318,9 @@ CK_INLINE void attention_gradient_of(int count, const float *q, ptrdiff_t q_stri
     for (int r = 0; r < count; r++) {
       const ptrdiff_t end = i + r + 1 - start < n ? i + r + 1 - start : n;
       float *dquery = dq + (i + r) * dq_stride;
-      // What is left of the common keys, and all of the others.
-      for (ptrdiff_t j = 0; j < end; j++) {
+      // What is left of the common keys, if anything, and all of the others.
+      for (ptrdiff_t j = d < dimension ? 0 : common; j < end; j++) {
         const ptrdiff_t from = j < common ? d : 0;
-        if (from == dimension) {
-          j = common - 1;
-          continue;
-        }
         add_scaled(dvalues + j * dkv_stride + from, g + r * out_stride + from, p[r][j], dimension - from);
         add_scaled(dquery + from, keys + j * kv_stride + from, ds[r][j], dimension - from);
         add_scaled(dkeys + j * dkv_stride + from, query + r * q_stride + from, ds[r][j], dimension - from);
@@ -340,16 +339,13 @@ void ck_attention_gradient(const float *q, ptrdiff_t q_stride, const float *k, c
                            ptrdiff_t out_stride, const float *lse, float *dq, ptrdiff_t dq_stride,
                            float *dk, float *dv, ptrdiff_t dkv_stride, ptrdiff_t positions,
                            ptrdiff_t dimension, float scale, float *room) {
-  // Side by side: rows some kilobytes apart would push each other out of the cache.
   const ptrdiff_t size = positions * dimension;
   float *keys = room, *values = keys + size, *dkeys = values + size, *dvalues = dkeys + size;
   const size_t bytes = (size_t)dimension * sizeof *room;
-  for (ptrdiff_t i = 0; i < positions; i++) {
-    memcpy(keys + i * dimension, k + i * kv_stride, bytes);
-    memcpy(values + i * dimension, v + i * kv_stride, bytes);
-    memcpy(dkeys + i * dimension, dk + i * dkv_stride, bytes);
-    memcpy(dvalues + i * dimension, dv + i * dkv_stride, bytes);
-  }
+  gather(k, kv_stride, positions, dimension, keys);
+  gather(v, kv_stride, positions, dimension, values);
+  gather(dk, dkv_stride, positions, dimension, dkeys);
+  gather(dv, dkv_stride, positions, dimension, dvalues);
   ptrdiff_t i = 0;
   if (dimension % 8 == 0 && ck_has_avx512())
     for (; i + 4 <= positions; i += 4)

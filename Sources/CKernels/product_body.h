@@ -15,19 +15,24 @@ typedef int8_t NAME(bvec) __attribute__((vector_size(LANES)));
 CK_INLINE void NAME(load_f32)(VEC *out, const void *p, ptrdiff_t i) {
   memcpy(out, (const float *)p + i, sizeof *out);
 }
-CK_INLINE void NAME(load_int8)(VEC *out, const void *p, ptrdiff_t i) {
-  NAME(bvec) bytes;
-  memcpy(&bytes, (const int8_t *)p + i, sizeof bytes);
-  *out = __builtin_convertvector(bytes, VEC);
-}
-// Pairs along k: those of the even row and those of the odd one.
-CK_INLINE void NAME(load_bf16)(VEC *even, VEC *odd, const void *p, ptrdiff_t i) {
+// Pairs along k: those of the even row and those of the odd one, which may be missing at the end.
+CK_INLINE void NAME(load_bf16)(VEC *even, VEC *odd, const void *p, ptrdiff_t i, int has_odd) {
+  (void)has_odd;  // it is stored as zeros
   NAME(ivec) pairs, bits;
   memcpy(&pairs, (const uint32_t *)p + i, sizeof pairs);
   bits = pairs << 16;
   memcpy(even, &bits, sizeof bits);
   bits = pairs & (int32_t)0xffff0000;
   memcpy(odd, &bits, sizeof bits);
+}
+CK_INLINE void NAME(load_int8)(VEC *even, VEC *odd, const void *p, ptrdiff_t i, int has_odd) {
+  NAME(bvec) bytes;
+  memcpy(&bytes, (const int8_t *)p + i, sizeof bytes);
+  *even = __builtin_convertvector(bytes, VEC);
+  *odd = (VEC){0};
+  if (!has_odd) return;
+  memcpy(&bytes, (const int8_t *)p + CK_PANEL + i, sizeof bytes);
+  *odd = __builtin_convertvector(bytes, VEC);
 }
 
 // With each row of a panel `width` bytes of a row of what comes next are brought to the second-level
@@ -86,45 +91,27 @@ static void NAME(column_f32)(int rows, const float *a, const float *b, ptrdiff_t
   }
 }
 
-// The same of rows in pairs. After an odd last row of `a` stands one of zeros.
-CK_INLINE void NAME(tile_bf16)(int rows, int panels, const void *activations, const char *b,
-                               ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
-                               float *c, ptrdiff_t c_stride, int resume) {
-  const float *a = activations;
-  BEGIN_TILE
-  for (ptrdiff_t i = 0; i < k; i += 2, a += 2 * rows, b += CK_PANEL * 4, ahead += CK_PANEL * 4) {
-    PREFETCH(CK_PANEL * 4)
-    VEC even[4], odd[4];
-    EACH(g, 2 * panels) NAME(load_bf16)(&even[g], &odd[g], b + g / 2 * apart, g % 2 * LANES);
-    EACH(r, rows) EACH(g, 2 * panels) {
-      sum[r][g] += odd[g] * a[rows + r];
-      sum[r][g] += even[g] * a[r];
-    }
+// The same of rows in pairs, the odd one first. After an odd last row of `a` stands one of zeros.
+#define PAIR_TILE(FORMAT, SIZE)                                                                   \
+  CK_INLINE void NAME(tile_##FORMAT)(int rows, int panels, const void *activations, const char *b, \
+                                     ptrdiff_t apart, const char *ahead, ptrdiff_t width,         \
+                                     ptrdiff_t k, float *c, ptrdiff_t c_stride, int resume) {     \
+    const float *a = activations;                                                                 \
+    BEGIN_TILE                                                                                    \
+    for (ptrdiff_t i = 0; i < k; i += 2, a += 2 * rows, b += CK_PANEL * SIZE, ahead += CK_PANEL * SIZE) { \
+      PREFETCH(CK_PANEL * SIZE)                                                                   \
+      VEC even[4], odd[4];                                                                        \
+      EACH(g, 2 * panels)                                                                         \
+        NAME(load_##FORMAT)(&even[g], &odd[g], b + g / 2 * apart, g % 2 * LANES, i + 1 < k);      \
+      EACH(r, rows) EACH(g, 2 * panels) {                                                         \
+        sum[r][g] += odd[g] * a[rows + r];                                                        \
+        sum[r][g] += even[g] * a[r];                                                              \
+      }                                                                                           \
+    }                                                                                             \
+    END_TILE                                                                                      \
   }
-  END_TILE
-}
-
-// The same of bytes, in the same order.
-CK_INLINE void NAME(tile_int8)(int rows, int panels, const void *activations, const char *b,
-                               ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
-                               float *c, ptrdiff_t c_stride, int resume) {
-  const float *a = activations;
-  BEGIN_TILE
-  for (ptrdiff_t i = 0; i < k; i += 2, a += 2 * rows, b += CK_PANEL * 2, ahead += CK_PANEL * 2) {
-    PREFETCH(CK_PANEL * 2)
-    VEC even[4], odd[4];
-    EACH(g, 2 * panels) {
-      NAME(load_int8)(&even[g], b + g / 2 * apart, g % 2 * LANES);
-      if (i + 1 < k) NAME(load_int8)(&odd[g], b + g / 2 * apart, CK_PANEL + g % 2 * LANES);
-      else odd[g] = (VEC){0};
-    }
-    EACH(r, rows) EACH(g, 2 * panels) {
-      sum[r][g] += odd[g] * a[rows + r];
-      sum[r][g] += even[g] * a[r];
-    }
-  }
-  END_TILE
-}
+PAIR_TILE(bf16, 4)
+PAIR_TILE(int8, 2)
 
 #ifdef DOTS
 // The same by the machine's products of pairs of bfloat16, which adds the odd one first and then the
@@ -179,9 +166,8 @@ TILES(int8, 1)
 static void NAME(expand)(const int8_t *bytes, uint32_t *pairs, ptrdiff_t k) {
   for (ptrdiff_t i = 0; i < k; i += 2, bytes += 2 * CK_PANEL, pairs += CK_PANEL)
     for (int j = 0; j < CK_PANEL; j += LANES) {
-      VEC even, odd = {0};
-      NAME(load_int8)(&even, bytes, j);
-      if (i + 1 < k) NAME(load_int8)(&odd, bytes, CK_PANEL + j);
+      VEC even, odd;
+      NAME(load_int8)(&even, &odd, bytes, j, i + 1 < k);
       NAME(uvec) low, high;
       memcpy(&low, &even, sizeof low);
       memcpy(&high, &odd, sizeof high);
@@ -193,6 +179,7 @@ static void NAME(expand)(const int8_t *bytes, uint32_t *pairs, ptrdiff_t k) {
 
 #undef VEC
 #undef EACH
+#undef PAIR_TILE
 #undef CASE
 #undef TILES
 #undef PREFETCH

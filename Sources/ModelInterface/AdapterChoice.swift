@@ -1,3 +1,12 @@
+extension Model {
+  /// The model with these adapters in its weights.
+  ///
+  /// - Throws: `noInput` or `badInput` for a file that is none, `configuration` for one of other weights.
+  public func adapted(_ choices: [AdapterChoice]) throws -> any Model {
+    try adapted(choices.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
+  }
+}
+
 /// `FILE` or `FILE:SCALE`: an adapter, and what it is multiplied by.
 public struct AdapterChoice: Sendable, Hashable {
   /// The file.

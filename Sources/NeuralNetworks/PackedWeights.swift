@@ -37,8 +37,9 @@ public final class PackedWeights: Sendable {
       "format": "ttstools packed weights 2",
       "weights": "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)",
     ]
-    // What cannot be read is made anew.
-    file = fileExists(path) ? try? SafetensorsFile(path: path) : nil
+    // What cannot be read, or is of other weights, is made anew.
+    let found = fileExists(path) ? try? SafetensorsFile(path: path) : nil
+    file = found?.metadata == stamp ? found : nil
   }
 
   /// A matrix of the file, or one that is packed now.
@@ -55,7 +56,7 @@ public final class PackedWeights: Sendable {
   private func storedMatrix(
     _ key: String, outputs: Int, inputs: Int, format: WeightFormat
   ) -> PackedMatrix? {
-    guard let file, file.metadata == stamp, file.type(of: key) == Self.type(of: format) else {
+    guard let file, file.type(of: key) == Self.type(of: format) else {
       return nil
     }
     return PackedMatrix(

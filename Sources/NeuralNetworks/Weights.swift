@@ -9,7 +9,7 @@ public import Tensors
 /// (variables on a tape).
 public struct Weights: Sendable {
   private let lookUp: @Sendable (_ key: String, _ shape: [Int]) throws -> Tensor?
-  private let names: [String]
+  private let names: Set<String>
   /// How matrices are packed for inference; nil for training, where they stay tensors.
   public let packing: WeightFormat?
   /// Where packed matrices are kept between runs.
@@ -30,7 +30,7 @@ public struct Weights: Sendable {
     packed: PackedWeights? = nil
   ) {
     self.init(
-      names: tensors.keys.sorted(), packing: packing, store: packed, subject: subject,
+      names: Set(tensors.keys), packing: packing, store: packed, subject: subject,
       taken: Locked([]), prefix: "", lookUp: { key, _ in tensors[key] })
   }
 
@@ -41,7 +41,7 @@ public struct Weights: Sendable {
   ///   - packed: the matrices that are packed already; nil for training.
   public init(_ tensors: [String: String], of file: SafetensorsFile, packed: PackedWeights?) {
     self.init(
-      names: tensors.keys.sorted(), packing: packed?.format, store: packed, subject: file.path,
+      names: Set(tensors.keys), packing: packed?.format, store: packed, subject: file.path,
       taken: Locked([]), prefix: "",
       lookUp: { key, _ in try tensors[key].map { try Tensor(file: file, name: $0) } })
   }
@@ -55,7 +55,7 @@ public struct Weights: Sendable {
   }
 
   private init(
-    names: [String], packing: WeightFormat?, store: PackedWeights?, subject: String,
+    names: Set<String>, packing: WeightFormat?, store: PackedWeights?, subject: String,
     taken: Locked<Set<String>>, prefix: String,
     lookUp: @escaping @Sendable (String, [Int]) throws -> Tensor?
   ) {
@@ -136,7 +136,7 @@ public struct Weights: Sendable {
 
   /// All tensors under the prefix, by their names without it, in order.
   public func all() throws -> [(name: String, tensor: Tensor)] {
-    try names.filter { $0.hasPrefix(prefix) }.map { key in
+    try names.filter { $0.hasPrefix(prefix) }.sorted().map { key in
       guard let tensor = try lookUp(key, []) else {
         throw Failure.missingTensor(key, in: subject)
       }
@@ -147,7 +147,7 @@ public struct Weights: Sendable {
   /// The tensors under the prefix that nobody asked for.
   public func unused() -> [String] {
     let taken = taken.withLock { $0 }
-    return names.filter { $0.hasPrefix(prefix) && !taken.contains($0) }
+    return names.filter { $0.hasPrefix(prefix) && !taken.contains($0) }.sorted()
   }
 
   /// - Throws: `configuration` when a tensor under the prefix was never asked for.

@@ -64,10 +64,8 @@ public final class SafetensorsFile: Sendable {
   public func withBytes<Result>(
     _ name: String, _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
-    guard let place = places[name] else { throw Failure.missingArray(name, path: path) }
-    return try body(
-      UnsafeRawBufferPointer(
-        rebasing: mapping.bytes[place.begin..<place.begin + place.entry.size]))
+    guard let bytes = bytes(name) else { throw Failure.missingArray(name, path: path) }
+    return try body(bytes)
   }
 
   /// The bytes of an array, of any alignment, valid while the file lives; nil where there is none.

@@ -24,12 +24,7 @@ public func accumulatedSum(
     let part = try body(piece, values)
     sum += part.scalar
     for (index, gradient) in tape.gradients(of: part, for: values).enumerated() {
-      guard wanted[index], let gradient else { continue }
-      if gradients[index] == nil {
-        gradients[index] = gradient
-      } else {
-        gradients[index]?.accumulate(gradient)
-      }
+      if wanted[index], let gradient { gradients[index].accumulate(gradient) }
     }
   }
   return apply(KnownGradients(sum: sum, gradients: gradients), inputs)

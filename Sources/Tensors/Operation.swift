@@ -34,6 +34,13 @@ public protocol PrimitiveOperation: Operation {
   func pushforward(_ inputs: [Tensor], _ output: Tensor, _ tangents: [Tensor?]) -> Tensor
 }
 
+/// An operation that is linear in its inputs, but for a constant: its reverse rule reads no values.
+protocol LinearOperation: PrimitiveOperation {}
+
+extension LinearOperation {
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
+}
+
 /// An operation computed in one go for speed. Under a tangent it is not used: value and tangent
 /// both come from its composition.
 public protocol FusedOperation: Operation {

@@ -115,3 +115,10 @@ private func mutateTogether(
     }
   }
 }
+
+extension Tensor? {
+  /// Adds another tensor of the same count, in place; nil counts as zeros.
+  public mutating func accumulate(_ other: Tensor) {
+    if self == nil { self = other } else { self?.accumulate(other) }
+  }
+}

@@ -68,30 +68,13 @@ public final class Tape: @unchecked Sendable {
       let wanted = entry.sources.map { $0 >= 0 }
       let parts = operation.pullback(entry.inputs, entry.output, gradient, wanted)
       for (source, part) in zip(entry.sources, parts) where source >= 0 {
-        guard let part else { continue }
-        Self.add(part, to: &slots[source])
+        if let part { slots[source].accumulate(part) }
       }
     }
     return variables.map { variable in
       guard let node = variable.node, node.tape === self, node.index <= last else { return nil }
       return slots[node.index]?.reshaped(variable.shape)
     }
-  }
-
-  private static func add(_ part: Tensor, to slot: inout Tensor?) {
-    guard var sum = slot else {
-      slot = part
-      return
-    }
-    slot = nil
-    let part = part.reshaped(sum.shape)
-    sum.mutate { target in
-      guard let base = target.baseAddress.map(SharedPointer.init) else { return }
-      parallelRanges(target.count) { range in
-        ck_accumulate(base + range.lowerBound, part.pointer + range.lowerBound, range.count)
-      }
-    }
-    slot = sum
   }
 }
 

@@ -89,12 +89,7 @@ public struct GradientSum: Sendable {
   /// Adds the gradients of a micro-batch.
   public mutating func add(_ gradients: [Tensor?]) {
     for (index, gradient) in gradients.enumerated() {
-      guard let gradient else { continue }
-      if values[index] == nil {
-        values[index] = gradient
-      } else {
-        values[index]?.accumulate(gradient)
-      }
+      if let gradient { values[index].accumulate(gradient) }
     }
   }
 

@@ -32,14 +32,8 @@ struct Merge: Tool {
   @OptionGroup var common: CommonOptions
 
   func execute(_ run: ToolRun) throws {
-    guard !fileExists(output + "/model.safetensors") else {
-      throw Failure(
-        .cannotCreate, subject: output, problem: "there is a model already",
-        remedy: "choose another directory or remove it first")
-    }
-    let model = try ModelRegistry.open(model)
-    try model.adapted(adapter.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
-      .write(to: output)
+    try requireNoModel(in: output)
+    try ModelRegistry.open(model).adapted(adapter).write(to: output)
   }
 }
 

@@ -112,11 +112,16 @@ struct Convert: Tool {
   @OptionGroup var common: CommonOptions
 
   func execute(_ run: ToolRun) throws {
-    guard !fileExists(output + "/model.safetensors") else {
-      throw Failure(
-        .cannotCreate, subject: output, problem: "there is a model already",
-        remedy: "choose another directory or remove it first")
-    }
+    try requireNoModel(in: output)
     try ModelRegistry.open(model).write(to: output)
+  }
+}
+
+/// Refuses to write over a model.
+func requireNoModel(in directory: String) throws {
+  guard !fileExists(directory + "/model.safetensors") else {
+    throw Failure(
+      .cannotCreate, subject: directory, problem: "there is a model already",
+      remedy: "choose another directory or remove it first")
   }
 }

@@ -23,8 +23,6 @@ struct Outcome {
   ///
   /// - Throws: the failure when it ends the run, and `badInput` when there were too many.
   mutating func reject(_ record: Record, _ failure: Failure) throws {
-    var failure = failure
-    failure.record = failure.record ?? record.id
     guard onError == .reject else { throw failure }
     run.warn(failure.description)
     run.count("rejected")

@@ -37,8 +37,19 @@ struct Speaker: Sendable {
   /// Says an utterance. Several threads may do so at a time.
   ///
   /// - Parameter nextText: gives the text that follows that of its record, piece by piece.
-  /// - Throws: `badInput` when it cannot be said.
+  /// - Throws: `badInput` when it cannot be said, naming it.
   func say(
+    _ utterance: Utterance, _ nextText: () throws -> String?, into sink: some UtteranceSink
+  ) throws {
+    do {
+      try speak(utterance, nextText, into: sink)
+    } catch var failure as Failure where failure.kind == .badInput {
+      failure.record = failure.record ?? utterance.record.id
+      throw failure
+    }
+  }
+
+  private func speak(
     _ utterance: Utterance, _ nextText: () throws -> String?, into sink: some UtteranceSink
   ) throws {
     if let failure = utterance.failure { throw failure }

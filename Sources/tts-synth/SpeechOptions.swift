@@ -79,9 +79,7 @@ struct SpeechOptions: ParsableArguments {
 extension SpeechOptions {
   /// The model of this name, with the adapters in it.
   func model(_ name: String) throws -> any Model {
-    let model = try ModelRegistry.open(name)
-    return try model.adapted(
-      adapter.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
+    try ModelRegistry.open(name).adapted(adapter)
   }
 }
 

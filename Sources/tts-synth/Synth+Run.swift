@@ -40,12 +40,7 @@ extension Synth {
         var record = Record(id: "text")
         record.text = text
         try sink.follow(StreamHeader())
-        do {
-          try speaker.say(Utterance(record: record), { nil }, into: sink)
-        } catch var failure as Failure where failure.kind == .badInput {
-          failure.record = failure.record ?? record.id
-          throw failure
-        }
+        try speaker.say(Utterance(record: record), { nil }, into: sink)
       } else if let utterances {
         var outcome = Outcome(sink: sink, rejects: rejects, run: run)
         if batch == 1 {

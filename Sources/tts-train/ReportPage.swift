@@ -86,26 +86,17 @@ struct ReportPage {
       row("steps", runs.map { String($0.steps) }),
       row("seconds a step", runs.map { rounded($0.seconds / Double(max(1, $0.steps))) }),
     ]
-    rows.append(
-      row(
-        "held out, first",
-        runs.map { run in
-          run.validation[run.watched]?.first.map { "\(run.watched) \(rounded($0.value))" } ?? "–"
-        }))
-    rows.append(
-      row(
-        "held out, last",
-        runs.map { run in
-          run.validation[run.watched]?.last.map { "\(run.watched) \(rounded($0.value))" } ?? "–"
-        }))
-    rows.append(
-      row(
-        "held out, best",
-        runs.map { run in
-          run.validation[run.watched]?.min { $0.value < $1.value }.map {
-            "\(run.watched) \(rounded($0.value)) at step \(Int($0.step))"
-          } ?? "–"
-        }))
+    func heldOut(_ name: String, _ text: (RecordedRun, RecordedRun.Curve) -> String?) {
+      let cells = runs.map { run in run.validation[run.watched].flatMap { text(run, $0) } ?? "–" }
+      rows.append(row("held out, " + name, cells))
+    }
+    heldOut("first") { run, curve in curve.first.map { "\(run.watched) \(rounded($0.value))" } }
+    heldOut("last") { run, curve in curve.last.map { "\(run.watched) \(rounded($0.value))" } }
+    heldOut("best") { run, curve in
+      curve.min { $0.value < $1.value }.map {
+        "\(run.watched) \(rounded($0.value)) at step \(Int($0.step))"
+      }
+    }
     for key in differing + rest {
       rows.append(row("--" + key, runs.map { escaped($0.options[key] ?? "–") }))
     }

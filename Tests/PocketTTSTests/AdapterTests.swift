@@ -74,7 +74,7 @@ import Testing
     #expect(abs(try loss(adapted, adapted.parameters).scalar - start) <= abs(start) * 1e-6)
 
     let parameters = moved(adapted)
-    let adapter = try adapted.adapter(parameters, options(targets))
+    let adapter = adapted.adapter(parameters, options(targets))
     var merged = base.parameters
     for (name, tensor) in base.parameters where name.hasPrefix("flow_lm.") {
       merged[name] = merge(tensor, String(name.dropFirst(8)), with: [(adapter, 1)])

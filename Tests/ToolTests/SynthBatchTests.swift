@@ -100,7 +100,14 @@ import Testing
         "--model", model, "--max-frames", "2000", "--eos-threshold", "1e9", "--batch", "8", "-o",
         folder.file("out.wav"), folder.file("lines.txt"),
       ], timeLimit: 60)
-    usleep(700_000)
+    // Until speech is being written.
+    func isWriting() throws -> Bool {
+      try folder.names().contains {
+        try $0.hasPrefix(".out.wav.tmp-") && !folder.read($0).isEmpty
+      }
+    }
+    for _ in 0..<5000 where try !isWriting() { usleep(10_000) }
+    #expect(try isWriting())
     process.signal(SIGTERM)
     let result = process.wait()
     #expect(result.code == 75, "\(result.errors)")

@@ -69,6 +69,7 @@ extension PocketTTSTrainable {
     }
     var copy = self
     copy.adapters = options
+    copy.adapterBase = try model.adaptedDigest()
     for (name, tensor) in targets {
       for (prefix, outputs) in parts(of: name, tensor) {
         var random = RandomNumbers(seed: seed, name: prefix)
@@ -93,9 +94,9 @@ extension PocketTTSTrainable {
   }
 
   /// The updates as an adapter.
-  func adapter(_ parameters: [String: Tensor], _ options: LowRankOptions) throws -> LowRankAdapter {
+  func adapter(_ parameters: [String: Tensor], _ options: LowRankOptions) -> LowRankAdapter {
     LowRankAdapter(
-      rank: options.rank, alpha: options.alpha, base: try model.adaptedDigest(),
+      rank: options.rank, alpha: options.alpha, base: adapterBase,
       tensors: parameters.filter { LowRankUpdate.isPart($0.key) })
   }
 }

@@ -16,6 +16,8 @@ struct PocketTTSTrainable: Trainable {
   let codecDigest: SHA256Digest
   /// Of the low-rank updates among the parameters; nil when there are none.
   var adapters: LowRankOptions?
+  /// The digest of the weights that they belong to.
+  var adapterBase = SHA256Digest.zero
   /// Whether each row learns its end; the official trainer leaves out the longest of a batch.
   var teachesEveryEnd = true
 
@@ -167,7 +169,7 @@ struct PocketTTSTrainable: Trainable {
       tensors[name] = tensor
     }
     if let adapters {
-      let adapter = try adapter(parameters, adapters)
+      let adapter = adapter(parameters, adapters)
       for (name, tensor) in tensors {
         tensors[name] = merge(tensor, String(name.dropFirst(8)), with: [(adapter, 1)])
       }

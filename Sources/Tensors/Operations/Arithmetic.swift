@@ -108,7 +108,7 @@ struct Binary: PrimitiveOperation {
 }
 
 /// x * scale + offset with constants.
-struct Affine: PrimitiveOperation {
+struct Affine: LinearOperation {
   let scale: Float
   let offset: Float
 
@@ -122,8 +122,6 @@ struct Affine: PrimitiveOperation {
       }
     }
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]

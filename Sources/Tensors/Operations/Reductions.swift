@@ -1,7 +1,7 @@
 import CKernels
 
 /// The sum along the last dimension: [..., n] to [..., 1].
-struct RowSums: PrimitiveOperation {
+struct RowSums: LinearOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     let x = inputs[0]
     return Tensor(shape: x.shape.dropLast() + [1]) { target in
@@ -13,8 +13,6 @@ struct RowSums: PrimitiveOperation {
       }
     }
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
@@ -29,12 +27,10 @@ struct RowSums: PrimitiveOperation {
 }
 
 /// The sum of all elements, in double precision: [1].
-struct Sum: PrimitiveOperation {
+struct Sum: LinearOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     Tensor([Float(ck_sum(inputs[0].pointer, inputs[0].count))])
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]

@@ -1,7 +1,7 @@
 import CKernels
 
 /// Some columns of the last dimension.
-struct Columns: PrimitiveOperation {
+struct Columns: LinearOperation {
   let range: Range<Int>
 
   func value(_ inputs: [Tensor]) -> Tensor {
@@ -13,8 +13,6 @@ struct Columns: PrimitiveOperation {
       }
     }
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
@@ -38,7 +36,7 @@ struct Columns: PrimitiveOperation {
 }
 
 /// Tensors of the same rows side by side.
-struct ConcatenatedColumns: PrimitiveOperation {
+struct ConcatenatedColumns: LinearOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     let width = inputs.reduce(0) { $0 + $1.columns }
     return Tensor(shape: inputs[0].shape.dropLast() + [width]) { target in
@@ -52,8 +50,6 @@ struct ConcatenatedColumns: PrimitiveOperation {
       }
     }
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
@@ -72,7 +68,7 @@ struct ConcatenatedColumns: PrimitiveOperation {
 }
 
 /// Tensors of the same width on top of each other, as one matrix.
-struct ConcatenatedRows: PrimitiveOperation {
+struct ConcatenatedRows: LinearOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     Tensor(shape: [inputs.reduce(0) { $0 + $1.rows }, inputs[0].columns]) { target in
       var position = 0
@@ -82,8 +78,6 @@ struct ConcatenatedRows: PrimitiveOperation {
       }
     }
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
@@ -101,7 +95,7 @@ struct ConcatenatedRows: PrimitiveOperation {
 }
 
 /// Rows chosen by index, as one matrix; a negative index gives zeros.
-struct GatheredRows: PrimitiveOperation {
+struct GatheredRows: LinearOperation {
   let indices: [Int32]
 
   func value(_ inputs: [Tensor]) -> Tensor {
@@ -118,8 +112,6 @@ struct GatheredRows: PrimitiveOperation {
       }
     }
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
@@ -140,7 +132,7 @@ struct GatheredRows: PrimitiveOperation {
 }
 
 /// Consecutive rows, as one matrix.
-struct Rows: PrimitiveOperation {
+struct Rows: LinearOperation {
   let range: Range<Int>
 
   func value(_ inputs: [Tensor]) -> Tensor {
@@ -150,8 +142,6 @@ struct Rows: PrimitiveOperation {
       shape: [range.count, x.columns], storage: x.storage,
       offset: x.offset + range.lowerBound * x.columns)
   }
-
-  func readsInputs(_ wanted: [Bool]) -> [Bool] { wanted.map { _ in false } }
 
   func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
     -> [Tensor?]
