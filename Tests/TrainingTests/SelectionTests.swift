@@ -16,6 +16,17 @@ import Testing
     try writeShard(folder.file("train.ttsr"), ids: 0..<20)
   }
 
+  private func makeRun(
+    _ name: String, _ options: TrainingOptions, validates: Bool = false
+  ) throws -> TrainingRun {
+    let corpus = try Corpus(
+      [folder.file("train.ttsr")], for: TinyTrainable(), maxSeconds: 30, name: "train",
+      onRecord: { _ in })
+    return try TrainingRun(
+      directory: folder.file(name), trainable: TinyTrainable(), training: corpus,
+      validation: validates ? corpus : nil, options: options, toolVersion: 1)
+  }
+
   private func train(
     _ name: String, _ selection: ParameterSelection, steps: Int = 6, resumes: Bool = false,
     observer: TrainingObserver = observer()
@@ -27,12 +38,7 @@ import Testing
     options.averageDecay = 0.5
     options.checkpointEvery = 2
     options.selection = selection
-    let corpus = try Corpus(
-      [folder.file("train.ttsr")], for: TinyTrainable(), maxSeconds: 30, name: "train",
-      onRecord: { _ in })
-    let run = try TrainingRun(
-      directory: folder.file(name), trainable: TinyTrainable(), training: corpus, validation: nil,
-      options: options, toolVersion: 1)
+    let run = try makeRun(name, options)
     _ = try run.train(resumes: resumes, observer: observer)
   }
 
@@ -103,12 +109,7 @@ import Testing
     var options = TrainingOptions()
     options.batch = 4
     options.selection = ParameterSelection(.text)
-    let corpus = try Corpus(
-      [folder.file("train.ttsr")], for: TinyTrainable(), maxSeconds: 30, name: "train",
-      onRecord: { _ in })
-    let run = try TrainingRun(
-      directory: folder.file("never"), trainable: TinyTrainable(), training: corpus,
-      validation: corpus, options: options, toolVersion: 1)
+    let run = try makeRun("never", options, validates: true)
     let result = try run.rehearse(steps: 2, observer: observer())
     #expect(result.parameters == 30 && result.seconds > 0)
     #expect(!folder.has("never"))
