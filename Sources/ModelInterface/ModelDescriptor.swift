@@ -88,8 +88,10 @@ public protocol Model: Sendable {
   /// - Throws: `configuration` when one belongs to other weights.
   func adapted(_ adapters: [(adapter: LowRankAdapter, path: String, scale: Float)]) throws
     -> any Model
-  /// The trainable model.
-  func trainable() throws -> any Trainable
+  /// The model as something that learns.
+  ///
+  /// - Throws: `configuration` where the task does not suit the model.
+  func trainable(_ task: TrainingTask) throws -> any Trainable
   /// Writes the model as one directory with official names.
   func write(to directory: String) throws
 }

@@ -19,32 +19,12 @@ public struct TrainingExample: Sendable {
   }
 }
 
-/// What varies between training and evaluation, and between recipes.
-public struct LossOptions: Sendable, Hashable {
-  /// Probability of leaving out a row's text.
-  public var textDropout: Float = 0.2
-  /// Probability of leaving out a row's voice.
-  public var voiceDropout: Float = 0.2
-  /// Probability of computing the distillation term in a micro-batch.
-  public var distillationProbability: Float = 1
-  /// Weight of the end-of-speech loss.
-  public var endOfSpeechWeight: Float = 0.1
-  /// How often each frame's conditioning is used, with noise of its own each time.
-  public var multiplier = 1
-  /// Whether the distillation target is wholly constant (`classic`) rather than constant in the
-  /// parameters only (`minimal`).
-  public var stopsTargetGradient = false
-
-  /// The official defaults.
-  public init() {}
-}
-
 /// The loss of a batch and what it is made of.
 public struct LossReport: Sendable {
   /// One number, on the tape of the parameters.
   public var loss: Tensor
   /// The parts by their official names: `loss`, `flow_loss`, `flow_diag`, `flow_distill` (only when
-  /// computed), `eos_loss`.
+  /// computed), `eos_loss`, `drifting_loss`, `distill_mse`, `head_loss`.
   public var metrics: [String: Double]
 
   /// The loss of a batch.
@@ -62,6 +42,11 @@ public protocol Trainable: Sendable {
   var buffers: [String: Tensor] { get }
   /// Whether weight decay applies to a parameter.
   func decays(_ name: String) -> Bool
+  /// The rows of the linear maps that share a matrix, where an optimiser may make its steps orthogonal
+  /// (Muon); nil for what is no such matrix.
+  ///
+  /// - Parameter includingHead: whether the flow head's matrices count.
+  func orthogonalBlocks(_ name: String, includingHead: Bool) -> [Int]?
   /// Layers of the backbone.
   var layers: Int { get }
   /// Whether a parameter belongs to what is trained.
@@ -83,6 +68,10 @@ public protocol Trainable: Sendable {
   var tokenizer: any Tokenizer { get }
   /// The digest of the encoder that its latents come from.
   var codecDigest: SHA256Digest { get }
+  /// The digest of the weights that it learns from; nil when it learns from recordings.
+  var teacherDigest: SHA256Digest? { get }
+  /// - Throws: `configuration` or `usage` where it cannot learn with such a loss.
+  func check(_ options: LossOptions) throws
 
   /// The loss of a batch.
   ///

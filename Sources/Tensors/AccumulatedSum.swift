@@ -30,6 +30,15 @@ public func accumulatedSum(
   return apply(KnownGradients(sum: sum, gradients: gradients), inputs)
 }
 
+/// A number whose gradients are known, recorded where what it was made of is.
+///
+/// - Parameters:
+///   - gradients: for each input its gradient, in its shape; nil for none.
+/// - Returns: `[1]`.
+public func scalar(_ value: Float, gradients: [Tensor?], of inputs: [Tensor]) -> Tensor {
+  apply(KnownGradients(sum: value, gradients: gradients), inputs)
+}
+
 /// A scalar whose gradients were computed with it.
 private struct KnownGradients: Operation {
   let sum: Float

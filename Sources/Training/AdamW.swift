@@ -34,24 +34,20 @@ public struct AdamW: Sendable {
   ///
   /// - Parameter decays: whether weight decay applies to a parameter.
   public init(_ settings: Settings, for parameters: ParameterSet, decays: (String) -> Bool) {
-    self.init(
-      settings, steps: parameters.names.map { _ in 0 }, first: parameters.zeros(),
-      second: parameters.zeros(), decays: decays)
-  }
-
-  /// An optimiser as a checkpoint holds it.
-  public init(
-    _ settings: Settings, steps: [Int], first: ParameterSet, second: ParameterSet,
-    decays: (String) -> Bool
-  ) {
     self.settings = settings
-    self.steps = steps
-    self.first = first
-    self.second = second
-    self.decays = first.names.map(decays)
+    steps = parameters.names.map { _ in 0 }
+    first = parameters.zeros()
+    second = parameters.zeros()
+    self.decays = parameters.names.map(decays)
   }
 
-  /// Changes the parameters by one step. A parameter without gradient neither moves nor decays.
+  /// Becomes what a checkpoint holds.
+  mutating func restore(steps: [Int], first: ParameterSet, second: ParameterSet) {
+    (self.steps, self.first, self.second) = (steps, first, second)
+  }
+
+  /// Changes its parameters among some by one step. A parameter without gradient neither moves nor
+  /// decays.
   ///
   /// - Parameters:
   ///   - gradients: one for each parameter, in order of names; nil where the loss does not depend
@@ -61,8 +57,8 @@ public struct AdamW: Sendable {
   public mutating func step(
     _ parameters: inout ParameterSet, gradients: [Tensor?], scale: Double, rate: Double
   ) {
-    for index in parameters.values.indices {
-      guard let gradient = gradients[index] else { continue }
+    for (index, place) in parameters.places(of: first.names).enumerated() {
+      guard let gradient = gradients[place] else { continue }
       steps[index] += 1
       let power = Double(steps[index])
       let step = AdamWStep(
@@ -72,7 +68,7 @@ public struct AdamW: Sendable {
         secondCorrection: Float(1 - pow(settings.secondDecay, power)),
         epsilon: Float(settings.epsilon),
         weightDecay: decays[index] ? Float(settings.weightDecay) : 0)
-      parameters.values[index].step(
+      parameters.values[place].step(
         step, gradient: gradient, first: &first.values[index], second: &second.values[index])
     }
   }

@@ -12,7 +12,7 @@ public struct TrainingState: Sendable {
   /// What trains.
   public var parameters: ParameterSet
   /// The optimiser.
-  public var optimizer: AdamW
+  public var optimizer: Optimizer
   /// The running average of the parameters; nil when none is kept.
   public var average: ParameterSet?
   /// What does not train but may change.
@@ -30,8 +30,6 @@ public struct Checkpoints: Sendable {
   public let folder: String
   /// How many are kept.
   public let kept: Int
-
-  private static let groups = ["parameter.", "first.", "second.", "average.", "buffer."]
 
   /// The checkpoints in a folder, which is created with the first one.
   public init(folder: String, kept: Int) {
@@ -62,13 +60,15 @@ public struct Checkpoints: Sendable {
       for (name, tensor) in zip(set.names, set.values) { tensors.append((prefix + name, tensor)) }
     }
     add("parameter.", state.parameters)
-    add("first.", state.optimizer.first)
-    add("second.", state.optimizer.second)
+    add("first.", state.optimizer.adamW.first)
+    add("second.", state.optimizer.adamW.second)
+    if let muon = state.optimizer.muon { add("momentum.", muon.momentum) }
     if let average = state.average { add("average.", average) }
     add("buffer.", ParameterSet(state.buffers))
     let digest = try writeTensors(tensors, to: path(state.step, ".safetensors"))
     let steps = Dictionary(
-      uniqueKeysWithValues: zip(state.parameters.names, state.optimizer.steps))
+      uniqueKeysWithValues: zip(
+        state.optimizer.adamW.first.names, state.optimizer.adamW.steps))
     let description: JSON = [
       "format": "ttstools checkpoint", "version": 1, "step": .integer(Int64(state.step)),
       "sha256": .string(digest.description),
@@ -86,18 +86,17 @@ public struct Checkpoints: Sendable {
   ///
   /// - Parameters:
   ///   - like: a state of the same run, for names and shapes.
-  ///   - decays: whether weight decay applies to a parameter.
   ///   - onDamaged: called with the failure of each checkpoint that does not verify.
   /// - Returns: nil when there is no checkpoint at all.
   /// - Throws: `badInput` when there are some, but none is whole.
   public func newest(
-    like state: TrainingState, decays: (String) -> Bool, onDamaged: (Failure) -> Void
+    like state: TrainingState, onDamaged: (Failure) -> Void
   ) throws -> TrainingState? {
     removeLeftovers(in: folder)
     var last: Failure?
     for step in steps() {
       do {
-        return try read(step, like: state, decays: decays)
+        return try read(step, like: state)
       } catch let failure as Failure {
         onDamaged(failure)
         last = failure
@@ -107,9 +106,7 @@ public struct Checkpoints: Sendable {
     return nil
   }
 
-  private func read(
-    _ step: Int, like state: TrainingState, decays: (String) -> Bool
-  ) throws -> TrainingState {
+  private func read(_ step: Int, like state: TrainingState) throws -> TrainingState {
     let description = path(step, ".json")
     let file = path(step, ".safetensors")
     guard let data = FileManager.default.contents(atPath: description) else {
@@ -138,18 +135,21 @@ public struct Checkpoints: Sendable {
             return (name, Tensor(try tensors.floats(prefix + name), shape: like.shape))
           }))
     }
-    let counts = try state.parameters.names.map { name in
+    let counts = try state.optimizer.adamW.first.names.map { name in
       guard let count = steps[name]?.integer, (0...step).contains(count) else {
         throw Failure.damagedCheckpoint(description, "it belongs to another model")
       }
       return count
     }
+    var optimizer = state.optimizer
+    optimizer.adamW.restore(
+      steps: counts, first: try set("first.", like: optimizer.adamW.first),
+      second: try set("second.", like: optimizer.adamW.second))
+    if let muon = optimizer.muon {
+      optimizer.muon?.restore(momentum: try set("momentum.", like: muon.momentum))
+    }
     return TrainingState(
-      step: step, parameters: try set("parameter.", like: state.parameters),
-      optimizer: AdamW(
-        state.optimizer.settings, steps: counts,
-        first: try set("first.", like: state.parameters),
-        second: try set("second.", like: state.parameters), decays: decays),
+      step: step, parameters: try set("parameter.", like: state.parameters), optimizer: optimizer,
       average: try state.average.map { try set("average.", like: $0) },
       buffers: try set("buffer.", like: ParameterSet(state.buffers)).dictionary)
   }

@@ -28,6 +28,16 @@ public struct ParameterSet: Sendable {
     Dictionary(uniqueKeysWithValues: zip(names, values))
   }
 
+  /// Where some of its names stand, which are in order too.
+  func places(of some: [String]) -> [Int] {
+    var place = -1
+    return some.map { name in
+      place += 1
+      while names[place] != name { place += 1 }
+      return place
+    }
+  }
+
   /// Zeros of the same names and shapes.
   public func zeros() -> ParameterSet {
     var result = self

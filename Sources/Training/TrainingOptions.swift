@@ -1,4 +1,5 @@
 public import ModelInterface
+import NeuralNetworks
 import Tensors
 
 /// Where the latent statistics of a run come from.
@@ -22,7 +23,7 @@ public struct TrainingOptions: Sendable {
   /// The learning rate by step.
   public var rate = LearningRate(highest: 2e-4, warmup: 500)
   /// The optimiser's settings.
-  public var optimizer = AdamW.Settings()
+  public var optimizer = Optimizer.Settings()
   /// The norm that gradients are clipped to; 0 for no clipping.
   public var clip = 1.0
   /// How much of the running average of the weights a step keeps; 0 for none.
@@ -60,7 +61,7 @@ public struct TrainingOptions: Sendable {
   public var keptCheckpoints = 3
 
   /// The official defaults.
-  public init() { loss.distillationProbability = 0.25 }
+  public init() {}
 
   /// Steps in which `LatentStatistics.ema` moves.
   public static let statisticsSteps = 1000
@@ -78,17 +79,17 @@ public struct TrainingOptions: Sendable {
       "lora-rank": isLowRank ? "\(lowRank.rank)" : "",
       "lora-target": isLowRank ? lowRank.targets.joined(separator: " ") : "",
       "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
-      "clip": "\(clip)", "distill-prob": "\(loss.distillationProbability)",
+      "clip": "\(clip)", "distill-prob": "\(loss.lsd.distillationProbability)",
       "ema-decay": "\(averageDecay)", "eos-weight": "\(loss.endOfSpeechWeight)",
       "lr": "\(rate.highest)", "lr-min-ratio": "\(rate.lowestShare)",
       "max-seconds": "\(maxSeconds)", "multiplier": "\(loss.multiplier)",
       "prompt-seconds": "\(promptSeconds)", "schedule": rate.shape.rawValue, "seed": "\(seed)",
       "statistics": statistics.rawValue,
-      "classic-stop-gradient": "\(loss.stopsTargetGradient)",
+      "classic-stop-gradient": "\(loss.lsd.stopsTargetGradient)",
       "freeze": selection.freeze.joined(separator: " "), "tune": "\(selection.tuning)",
       "unfreeze": selection.unfreeze.joined(separator: " "),
       "text-dropout": "\(loss.textDropout)", "voice-dropout": "\(loss.voiceDropout)",
-      "warmup": "\(rate.warmup)", "weight-decay": "\(optimizer.weightDecay)",
+      "warmup": "\(rate.warmup)", "weight-decay": "\(optimizer.adamW.weightDecay)",
     ]
   }
 

@@ -77,7 +77,8 @@ public struct TrainingRun {
         "start": digest(of: trainable.parameters.map { ($0.key, $0.value) }).description,
         "encoder": trainable.codecDigest.description,
         "tokenizer": trainable.tokenizer.digest.description,
-      ], parents: training.header.leaves)
+        "teacher": trainable.teacherDigest?.description,
+      ].compactMapValues(\.self), parents: training.header.leaves)
   }
 
   /// Whether a directory holds a run.
@@ -114,11 +115,7 @@ public struct TrainingRun {
     if goesOn {
       try compareWithRecord()
       removeLeftovers(in: directory)
-      let decays = trainable.decays
-      if let found = try checkpoints.newest(
-        like: state, decays: decays,
-        onDamaged: { observer.warn("\($0)") })
-      {
+      if let found = try checkpoints.newest(like: state, onDamaged: { observer.warn("\($0)") }) {
         state = found
       }
       guard state.step <= options.steps else {
@@ -178,7 +175,8 @@ public struct TrainingRun {
   private func initialState() -> TrainingState {
     let parameters = ParameterSet(trainable.parameters.filter { trained.contains($0.key) })
       .loaded()
-    let optimizer = AdamW(options.optimizer, for: parameters, decays: trainable.decays)
+    let optimizer = Optimizer(
+      options.optimizer, for: parameters, of: trainable, highestRate: options.rate.highest)
     let buffers =
       options.statistics == .data
       ? trainable.buffers.merging(

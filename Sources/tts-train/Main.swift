@@ -41,7 +41,7 @@ struct Train: ToolWithCommands {
     optimizer.set(&options)
     loss.set(&options)
     if !tune.list, !tune.dryRun { try TrainingRun.check(files.run, resumes: files.resume) }
-    var trainable = try ModelRegistry.open(files.model).trainable()
+    var trainable = try ModelRegistry.open(files.model).trainable(TrainingTask())
     if tune.tune?.tuning == .lora {
       options.lowRank = tune.lowRank
       trainable = try trainable.adapted(tune.lowRank, seed: options.seed)

@@ -225,7 +225,7 @@ struct OptimizerOptions: ParsableArguments {
   var lrMinRatio = TrainingOptions().rate.lowestShare
 
   @Option(help: ArgumentHelp("Weight decay; the text table has none.", valueName: "x"))
-  var weightDecay = TrainingOptions().optimizer.weightDecay
+  var weightDecay = TrainingOptions().optimizer.adamW.weightDecay
 
   @Option(help: ArgumentHelp("Norm that gradients are clipped to; 0: none.", valueName: "x"))
   var clip = TrainingOptions().clip
@@ -249,7 +249,7 @@ struct OptimizerOptions: ParsableArguments {
   func set(_ options: inout TrainingOptions) {
     options.rate = LearningRate(
       highest: lr, warmup: warmup, shape: schedule, lowestShare: lrMinRatio)
-    options.optimizer.weightDecay = weightDecay
+    options.optimizer.adamW.weightDecay = weightDecay
     options.clip = clip
     options.averageDecay = emaDecay
   }
@@ -266,7 +266,7 @@ struct LossAndDataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Probability of computing the distillation term in a micro-batch.", valueName: "p"))
-  var distillProb = TrainingOptions().loss.distillationProbability
+  var distillProb = TrainingOptions().loss.lsd.distillationProbability
 
   @Option(
     help: ArgumentHelp(
@@ -323,10 +323,10 @@ struct LossAndDataOptions: ParsableArguments {
   func set(_ options: inout TrainingOptions) {
     options.loss.textDropout = textDropout
     options.loss.voiceDropout = voiceDropout
-    options.loss.distillationProbability = distillProb
+    options.loss.lsd.distillationProbability = distillProb
     options.loss.multiplier = multiplier
     options.loss.endOfSpeechWeight = eosWeight
-    options.loss.stopsTargetGradient = classicStopGradient
+    options.loss.lsd.stopsTargetGradient = classicStopGradient
     options.statistics = statistics
     options.maxSeconds = maxSeconds
     options.promptSeconds = promptSeconds

@@ -66,7 +66,7 @@ import Testing
   @Test(arguments: [[], everything]) func updatesAreWhatMergingMakesOfThem(
     _ targets: [String]
   ) throws {
-    let base = try PocketTTSTrainable(model: model)
+    let base = try PocketTTSTrainable(start: TrainingStart(model, TrainingTask()))
     let adapted = try #require(
       try base.adapted(options(targets), seed: 1) as? PocketTTSTrainable)
     // At the start they change nothing.
@@ -117,7 +117,7 @@ import Testing
 
   @Test func adaptersAreFilesOfTheirOwnModel() throws {
     let adapted = try #require(
-      try PocketTTSTrainable(model: model).adapted(options(), seed: 1) as? PocketTTSTrainable)
+      try PocketTTSTrainable(start: TrainingStart(model, TrainingTask())).adapted(options(), seed: 1) as? PocketTTSTrainable)
     let path = folder.file("adapter.safetensors")
     try adapted.adapter(moved(adapted), options()).write(to: path)
     let read = try LowRankAdapter(path: path)

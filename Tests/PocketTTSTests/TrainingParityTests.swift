@@ -11,7 +11,7 @@ import Testing
 @Suite struct TrainingParityTests {
   private struct Setup {
     let fixture: ModelFixture
-    var trainable: PocketTTSTrainable
+    let trainable: PocketTTSTrainable
     let batch: [TrainingExample]
     let keepsVoice: [Bool]
     let keepsText: [Bool]
@@ -19,9 +19,8 @@ import Testing
     init(_ kind: String) throws {
       fixture = try ModelFixture(
         kind, tensors: "training.safetensors", facts: "training.json")
-      trainable = try PocketTTSTrainable(model: fixture.model)
-      // The reference gives the longest rows no end.
-      trainable.teachesEveryEnd = false
+      trainable = try PocketTTSTrainable(
+        start: TrainingStart(fixture.model, TrainingTask()))
       let fixture = fixture
       func rows(_ name: String, _ counts: String) throws -> [Tensor] {
         let all = try fixture.tensor(name)
@@ -45,24 +44,36 @@ import Testing
     }
 
     func draws(_ test: String, distills: Bool, isEvaluation: Bool) throws -> TrainingDraws {
-      let noise = try fixture.tensor("\(test).noise")
-      let rows = noise.rows
-      let isLSD = fixture.cases.names.contains("\(test).t_normal")
-      return TrainingDraws(
+      TrainingDraws(
         keepsVoice: isEvaluation ? keepsVoice.map { _ in true } : keepsVoice,
         keepsText: isEvaluation ? keepsText.map { _ in true } : keepsText, distills: distills,
-        flow: FlowDraws(
-          noise: noise,
-          diagonal: isLSD
-            ? try fixture.floats("\(test).t_normal") : [Float](repeating: 0, count: rows),
-          jump: isLSD && distills
-            ? try fixture.floats("\(test).st_normal") : [Float](repeating: 0, count: 2 * rows)),
-        time: isLSD
-          ? .zeros([rows, 1]) : try fixture.tensor("\(test).t").reshaped([rows, 1]))
+        head: try headDraws(test, distills: distills))
+    }
+
+    private func headDraws(_ test: String, distills: Bool) throws -> HeadDraws {
+      let noise = try fixture.tensor("\(test).noise")
+      switch trainable.configuration.flowLM.flow.type {
+      case .lsd:
+        return .lsd(
+          FlowDraws(
+            noise: noise, diagonal: try fixture.floats("\(test).t_normal"),
+            jump: distills
+              ? try fixture.floats("\(test).st_normal")
+              : [Float](repeating: 0, count: 2 * noise.rows)))
+      case .flowMatching:
+        return .flowMatching(
+          noise: noise, time: try fixture.tensor("\(test).t").reshaped([noise.rows, 1]))
+      case .drifting, .pointwise:
+        // Stored generation by generation.
+        let draws = try fixture.tensor("\(test).draws")
+        let (count, rows, width) = (draws.shape[0], draws.shape[1], draws.shape[2])
+        let order = (0..<rows).flatMap { row in (0..<count).map { Int32($0 * rows + row) } }
+        return .drifting(noise: draws.reshaped([count * rows, width]).gatherRows(order))
+      }
     }
   }
 
-  @Test(arguments: ["lsd_train", "flow_matching_train"]) func lossesAndGradientsAgree(
+  @Test(arguments: ["lsd_train", "flow_matching_train", "drifting"]) func lossesAndGradientsAgree(
     _ kind: String
   ) throws {
     let setup = try Setup(kind)
@@ -73,8 +84,10 @@ import Testing
       let distills = test["distill"]?.bool ?? false
       var options = LossOptions()
       options.multiplier = Int(test["multiplier"]?.integer ?? 1)
-      options.stopsTargetGradient = test["stopgrad"]?.string == "classic"
-      options.distillationProbability = 0.25
+      // The reference gives the longest rows no end.
+      options.teachesEveryEnd = false
+      options.lsd.stopsTargetGradient = test["stopgrad"]?.string == "classic"
+      options.drifting.draws = 5
       var start = setup.trainable.parameters
       if test["zero_w"]?.bool != true {
         for stored in fixture.cases.names where stored.hasPrefix("start.") {
@@ -88,7 +101,7 @@ import Testing
         of: setup.batch, parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
         buffers: setup.trainable.buffers, options: options, isEvaluation: isEvaluation,
         draws: try setup.draws(name, distills: distills, isEvaluation: isEvaluation))
-      for part in ["loss", "flow_loss", "flow_diag", "flow_distill", "eos_loss"]
+      for part in ["loss", "flow_loss", "flow_diag", "flow_distill", "eos_loss", "drifting_loss"]
       where fixture.cases.names.contains("\(name).\(part)") {
         let value = Float(try #require(report.metrics[part], "\(name).\(part)"))
         assertClose(
@@ -115,7 +128,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["lsd_train", "flow_matching_train"]) func statisticsMoveAsTheReferenceDoes(
+  @Test(arguments: ["lsd_train", "flow_matching_train", "drifting"]) func statisticsMoveAsTheReferenceDoes(
     _ kind: String
   ) throws {
     let setup = try Setup(kind)

@@ -1,5 +1,6 @@
 import Base
 import ModelInterface
+import NeuralNetworks
 import Records
 import Safetensors
 import Tensors
@@ -31,9 +32,14 @@ struct TinyTrainable: Trainable {
   var frameRate = 12.5
   var tokenizer: any Tokenizer = TinyTokenizer()
   var codecDigest = SHA256Digest(of: "tiny codec".utf8)
+  var teacherDigest: SHA256Digest?
 
   var layers = 1
 
+  func check(_ options: LossOptions) throws {}
+  func orthogonalBlocks(_ name: String, includingHead: Bool) -> [Int]? {
+    name == "weight" ? [1, 2] : nil
+  }
   func decays(_ name: String) -> Bool { name != "table" }
   func adapted(_ options: LowRankOptions, seed: UInt64) throws -> any Trainable { self }
   func trains(_ name: String, in tuning: Tuning) -> Bool {
@@ -55,7 +61,7 @@ struct TinyTrainable: Trainable {
     let table = try #require(parameters["table"])
     let x = concatenateRows(batch.map(\.latents)) - mean
     let noise = Tensor(random.normal(x.count), shape: x.shape)
-    let distills = isEvaluation || random.uniform() < options.distillationProbability
+    let distills = isEvaluation || random.uniform() < options.lsd.distillationProbability
     let tokens = batch.flatMap { example in
       (0..<example.latents.rows).map { example.tokens[$0 % example.tokens.count] }
     }

@@ -41,8 +41,9 @@ private struct ModulatedBlock: Sendable {
     modulation = try Linear(weights["adaLN_modulation"][1], inputs: width, outputs: 3 * width)
   }
 
-  func callAsFunction(_ u: Tensor, condition: Tensor) -> Tensor {
-    let parts = modulation(condition).splitColumns(3)
+  /// - Parameter places: for each row of u its row of the condition; nil where they are the same.
+  func callAsFunction(_ u: Tensor, condition: Tensor, places: [Int32]?) -> Tensor {
+    let parts = modulation(condition).gatheredRows(places).splitColumns(3)
     let (shift, scale, gate) = (parts[0], parts[1], parts[2])
     let w = norm(u) * (scale + 1) + shift
     return u + gate * linear2(linear1(w).silu())
@@ -96,15 +97,17 @@ struct FlowHead: Sendable {
   ///   - condition: `[rows, Z]`.
   ///   - time: what ``timeCondition(_:)`` gave, one row or one for each.
   ///   - x: `[rows, channels]`.
-  func callAsFunction(_ condition: Tensor, time: Tensor?, _ x: Tensor)
+  ///   - places: for each row of x its row of the condition, where one serves many; nil where they are
+  ///     the same.
+  func callAsFunction(_ condition: Tensor, time: Tensor?, _ x: Tensor, places: [Int32]? = nil)
     -> Tensor
   {
     var u = inputProjection(x)
     var y = conditionEmbedding(condition)
     if let time { y = y + (time.rows == 1 ? time.reshaped([time.columns]) : time) }
     let modulating = y.silu()
-    for block in blocks { u = block(u, condition: modulating) }
-    let parts = finalModulation(modulating).splitColumns(2)
+    for block in blocks { u = block(u, condition: modulating, places: places) }
+    let parts = finalModulation(modulating).gatheredRows(places).splitColumns(2)
     let normalized = u.layerNormalized(epsilon: 1e-6)
     return finalLinear(normalized * (parts[1] + 1) + parts[0])
   }
@@ -139,4 +142,9 @@ struct FlowHead: Sendable {
     case .pointwise: noise + self(condition, time: nil, noise)
     }
   }
+}
+
+extension Tensor {
+  /// The named rows; all as they are where none are named.
+  fileprivate func gatheredRows(_ places: [Int32]?) -> Tensor { places.map(gatherRows) ?? self }
 }

@@ -13,7 +13,6 @@ import Text
 struct InitialWeights: Sendable {
   private let seed: UInt64
   private let configuration: Configuration
-  private let made = Locked<[String: Tensor]>([:])
 
   init(seed: UInt64, configuration: Configuration) {
     self.seed = seed
@@ -22,13 +21,27 @@ struct InitialWeights: Sendable {
 
   /// All tensors of the model, under their official names.
   func all() throws -> [String: Tensor] {
-    let weights = Weights(creating: { name, shape in
-      let tensor = make(name, shape)
-      made.withLock { $0[name] = tensor }
-      return tensor
-    })
-    _ = try FlowLM(weights["flow_lm"], configuration)
-    _ = try Mimi(weights["mimi"], configuration.codec)
+    try made { weights in
+      _ = try FlowLM(weights["flow_lm"], configuration)
+      _ = try Mimi(weights["mimi"], configuration.codec)
+    }
+  }
+
+  /// The tensors of the language model, without `flow_lm.`.
+  func languageModel() throws -> LanguageModelTensors {
+    let tensors = try made { _ = try FlowLM($0["flow_lm"], configuration) }
+    return Dictionary(uniqueKeysWithValues: tensors.map { (String($0.key.dropFirst(8)), $0.value) })
+  }
+
+  /// What is asked for when a model is built.
+  private func made(_ build: (Weights) throws -> Void) throws -> [String: Tensor] {
+    let made = Locked<[String: Tensor]>([:])
+    try build(
+      Weights(creating: { name, shape in
+        let tensor = make(name, shape)
+        made.withLock { $0[name] = tensor }
+        return tensor
+      }))
     return made.withLock { $0 }
   }
 

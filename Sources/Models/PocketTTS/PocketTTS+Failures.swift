@@ -31,4 +31,8 @@ extension Failure {
       problem: "the adapter belongs to other weights than those of \(model)",
       remedy: "use it with the model that it was trained on")
   }
+
+  static let pathOfDistillation = Failure(
+    .usage, problem: "what a teacher makes has no path from noise to data",
+    remedy: "leave out --path")
 }

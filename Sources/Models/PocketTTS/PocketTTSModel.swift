@@ -11,7 +11,7 @@ import Text
 /// An opened Pocket TTS model directory, YAML file or known configuration.
 struct PocketTTSModel: Model {
   let path: String
-  let configuration: Configuration
+  private(set) var configuration: Configuration
   var files: WeightFiles
   private let locations: ModelFiles
 
@@ -38,6 +38,18 @@ struct PocketTTSModel: Model {
     self.configuration = configuration
     files = WeightFiles(configuration: configuration, locations: locations)
   }
+
+  /// The same with keys of its configuration changed.
+  func setting(_ overrides: [TrainingTask.Override]) throws -> PocketTTSModel {
+    guard !overrides.isEmpty else { return self }
+    var model = self
+    model.configuration = try configuration.setting(overrides, file: path)
+    model.files = WeightFiles(configuration: model.configuration, locations: locations)
+    return model
+  }
+
+  /// Makes it a model with another kind of flow head, whose weights are elsewhere.
+  mutating func changeHead(to type: Configuration.FlowType) { configuration.flowLM.flow.type = type }
 
   private static func configuration(_ file: String) throws -> Configuration {
     try Configuration(yaml: String(decoding: readFile(file), as: UTF8.self), file: file)
@@ -141,7 +153,9 @@ struct PocketTTSModel: Model {
       clonesVoices: try hasVoiceEncoder(), path: path)
   }
 
-  func trainable() throws -> any Trainable { try PocketTTSTrainable(model: self) }
+  func trainable(_ task: TrainingTask) throws -> any Trainable {
+    try PocketTTSTrainable(start: TrainingStart(self, task))
+  }
 
   // MARK: Digests
 

@@ -14,43 +14,42 @@ struct PocketTTSTrainable: Trainable {
   private let tables: [String: Tensor]
   let tokenizer: any Tokenizer
   let codecDigest: SHA256Digest
+  let teacherDigest: SHA256Digest?
+  private let goal: LearningGoal
   /// Of the low-rank updates among the parameters; nil when there are none.
   var adapters: LowRankOptions?
   /// The digest of the weights that they belong to.
   var adapterBase = SHA256Digest.zero
-  /// Whether each row learns its end; the official trainer leaves out the longest of a batch.
-  var teachesEveryEnd = true
 
-  init(model: PocketTTSModel) throws {
-    self.model = model
+  init(start: TrainingStart) throws {
+    model = start.model
     configuration = model.configuration
-    guard [.lsd, .flowMatching].contains(configuration.flowLM.flow.type) else {
-      throw Failure.configuration(
-        model.path,
-        "a head of type '\(configuration.flowLM.flow.type.rawValue)' cannot be trained here yet",
-        "train a model with flow.type lsd or flow_matching")
-    }
+    goal = start.goal
+    teacherDigest = start.teacherDigest
     guard configuration.voiceWidth == configuration.latentWidth else {
       throw Failure.configuration(
         model.path,
         "its encoder's latents are not what its language model generates, so it cannot learn from them",
         "train a model with inner_dim \(configuration.latentWidth)")
     }
-    let weights = try model.files.flowLM()
+    let weights = Weights(start.tensors, subject: model.path)
     _ = try FlowLM(weights, configuration)
     try weights.requireAllUsed()
     var parameters: [String: Tensor] = [:]
     var buffers: [String: Tensor] = [:]
     var tables: [String: Tensor] = [:]
-    for (name, tensor) in try weights.all() {
+    for (name, tensor) in start.tensors {
       switch name {
       case "emb_mean", "emb_std": buffers["flow_lm." + name] = tensor
       case _ where name.hasSuffix(".freqs"): tables["flow_lm." + name] = tensor
       default: parameters["flow_lm." + name] = tensor
       }
     }
-    if configuration.flowLM.flow.type == .lsd {
+    switch configuration.flowLM.flow.type {
+    case .lsd:
       for (name, tensor) in PrecisionNet.initial { parameters["flow.w_s_t." + name] = tensor }
+    case .drifting: parameters["flow.temp"] = Tensor([DriftingOptions().temperature])
+    case .flowMatching, .pointwise: break
     }
     self.parameters = parameters
     self.buffers = buffers
@@ -59,21 +58,75 @@ struct PocketTTSTrainable: Trainable {
     codecDigest = try model.encoderDigest()
   }
 
+  func check(_ options: LossOptions) throws {
+    let type = configuration.flowLM.flow.type
+    guard case .speech = goal else {
+      if options.path != .linear { throw Failure.pathOfDistillation }
+      return
+    }
+    guard type != .pointwise else {
+      throw Failure.configuration(
+        model.path, "a pointwise head learns from another head only",
+        "use --distill head, or another --objective")
+    }
+    guard options.path != .linear else { return }
+    guard type != .drifting else {
+      throw Failure(
+        .usage, problem: "drifting has no path from noise to data", remedy: "leave out --path")
+    }
+    // A head that never learned makes nothing: its last layer is zero.
+    let last = parameters["flow_lm.flow_net.final_layer.linear.weight"]
+    guard last?.sumOfSquares == 0 else {
+      throw Failure.configuration(
+        model.path,
+        "its flow head has learned on the linear path; other times and weights would undo that",
+        "use --path trigonometric with --fresh or a new model only")
+    }
+  }
+
   var latentWidth: Int { configuration.latentWidth }
   var voiceWidth: Int { configuration.voiceWidth }
   var frameRate: Double { configuration.mimi.frameRate }
 
-  /// Rows of tokens that never occur would shrink to nothing.
+  /// Rows of tokens that never occur would shrink to nothing, and so would a temperature.
   func decays(_ name: String) -> Bool {
-    name != "flow_lm.conditioner.embed.weight" && !LowRankUpdate.isPart(name)
+    !["flow_lm.conditioner.embed.weight", "flow.temp"].contains(name)
+      && !LowRankUpdate.isPart(name)
+  }
+
+  func orthogonalBlocks(_ name: String, includingHead: Bool) -> [Int]? {
+    guard let matrix = parameters[name], matrix.shape.count == 2, !LowRankUpdate.isPart(name) else {
+      return nil
+    }
+    if name.hasPrefix("flow_lm.transformer.layers.") {
+      let attention = configuration.backbone.attention
+      return name.hasSuffix(".self_attn.in_proj.weight")
+        ? [attention.queryWidth, attention.keyWidth, attention.keyWidth] : [matrix.rows]
+    }
+    guard includingHead, name.hasPrefix("flow_lm.flow_net.") else { return nil }
+    // By shape, as in the official trainer: shift, scale and gate of a modulation, and what else has
+    // two or three times as many rows as columns.
+    let chunks = matrix.rows / matrix.columns
+    return matrix.rows.isMultiple(of: matrix.columns) && [2, 3].contains(chunks)
+      ? Array(repeating: matrix.columns, count: chunks) : [matrix.rows]
   }
 
   var layers: Int { configuration.backbone.layers }
 
   func trains(_ name: String, in tuning: Tuning) -> Bool {
     func isIn(_ parts: String...) -> Bool { parts.contains { name.hasPrefix($0) } }
+    switch goal {
+    case .speech: break
+    case .backbone:
+      // The heads go on reading the same space.
+      if isIn("flow_lm.flow_net.", "flow_lm.out_eos.", "flow.") { return false }
+    case .head(_, let options):
+      guard isIn("flow_lm.flow_net.") || options.isDrifting && name == "flow.temp" else {
+        return false
+      }
+    }
     if LowRankUpdate.isPart(name) { return tuning == .lora }
-    let isOfHead = isIn("flow_lm.flow_net.", "flow.w_s_t.")
+    let isOfHead = isIn("flow_lm.flow_net.", "flow.")
     switch tuning {
     case .full: return true
     case .body: return !isIn("flow_lm.flow_net.")
@@ -102,15 +155,31 @@ struct PocketTTSTrainable: Trainable {
     }
     let keepsText = keeps(options.textDropout)
     let keepsVoice = keeps(options.voiceDropout)
-    let distills = random.uniform() < options.distillationProbability
-    let rows = options.multiplier * batch.reduce(0) { $0 + $1.latents.rows }
-    let flow = FlowDraws(rows: rows, channels: latentWidth, random: &random)
+    let distills = random.uniform() < options.lsd.distillationProbability
+    let frames = batch.reduce(0) { $0 + $1.latents.rows }
     let draws = TrainingDraws(
-      keepsVoice: keepsVoice, keepsText: keepsText, distills: distills, flow: flow,
-      time: Tensor((0..<rows).map { _ in random.uniform() }, shape: [rows, 1]))
+      keepsVoice: keepsVoice, keepsText: keepsText, distills: distills,
+      head: headDraws(frames: frames, options: options, random: &random))
     return try loss(
       of: batch, parameters: parameters, buffers: buffers, options: options,
       isEvaluation: isEvaluation, draws: draws)
+  }
+
+  private func headDraws(
+    frames: Int, options: LossOptions, random: inout RandomNumbers
+  ) -> HeadDraws {
+    let channels = latentWidth
+    switch goal {
+    case .speech:
+      return HeadDraws(
+        configuration.flowLM.flow.type, rows: options.multiplier * frames, channels: channels,
+        options: options, random: &random)
+    case .backbone: return .none
+    case .head(_, let head):
+      return .imitation(HeadImitationDraws(
+        frames: frames, channels: channels, options: head, drifting: options.drifting,
+        random: &random))
+    }
   }
 
   /// The loss for given draws.
@@ -126,12 +195,24 @@ struct PocketTTSTrainable: Trainable {
     }
     let weights = Weights(all, subject: model.path)
     let constants = Weights(all.mapValues { $0.detached() }, subject: model.path)
-    let flowLM = try FlowLM(weights["flow_lm"], configuration)
-    let frozen = try FlowHead(constants["flow_lm"]["flow_net"], configuration)
-    return try flowLM.loss(
-      of: batch, options: options, isEvaluation: isEvaluation, draws: draws,
-      flow: all.filter { $0.key.hasPrefix("flow_lm.flow_net.") || $0.key.hasPrefix("flow.") },
-      frozen: frozen, teachesEveryEnd: teachesEveryEnd)
+    let head = LearningHead(
+      parameters: all.filter { $0.key.hasPrefix("flow_lm.flow_net.") || $0.key.hasPrefix("flow.") },
+      frozen: try FlowHead(constants["flow_lm"]["flow_net"], configuration),
+      configuration: configuration)
+    switch goal {
+    case .speech:
+      return try FlowLM(weights["flow_lm"], configuration).loss(
+        of: batch, options: options, isEvaluation: isEvaluation, draws: draws, head: head)
+    case .backbone(let teacher, let guidance):
+      return try FlowLM(weights["flow_lm"], configuration).distillationLoss(
+        of: batch, teacher: teacher, guidance: guidance, draws: draws,
+        teachesEveryEnd: options.teachesEveryEnd)
+    case .head(let teacher, let distillation):
+      // The backbone does not learn: nothing of it is recorded.
+      return try FlowLM(constants["flow_lm"], configuration).headDistillationLoss(
+        of: batch, teacher: teacher, distillation: distillation, draws: draws, options: options,
+        head: head)
+    }
   }
 
   func buffers(

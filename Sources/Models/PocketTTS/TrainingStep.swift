@@ -60,65 +60,15 @@ struct SequenceLayout {
   }
 }
 
-/// The learned log-precision of the loss terms, w(s, t): four linear layers on the two times. All
-/// zeros at the start, where only its last bias ever learns, as in the official trainer.
-struct PrecisionNet: Sendable {
-  static let sizes = [2, 32, 32, 32, 1]
-  private let layers: [Linear]
-
-  init(_ weights: Weights) throws {
-    layers = try (0..<4).map {
-      try Linear(weights[2 * $0], inputs: Self.sizes[$0], outputs: Self.sizes[$0 + 1])
-    }
-  }
-
-  static var initial: [String: Tensor] {
-    var tensors: [String: Tensor] = [:]
-    for index in 0..<4 {
-      tensors["\(2 * index).weight"] = .zeros([sizes[index + 1], sizes[index]])
-      tensors["\(2 * index).bias"] = .zeros([sizes[index + 1]])
-    }
-    return tensors
-  }
-
-  func callAsFunction(_ start: Tensor, _ end: Tensor) -> Tensor {
-    let x = concatenateColumns([start, end])
-    return layers[3](layers[2](layers[1](layers[0](x).relu()).relu()).relu())
-  }
-}
-
-/// What a loss draws at random, so that recorded draws can be replayed.
-struct TrainingDraws {
-  var keepsVoice: [Bool]
-  var keepsText: [Bool]
-  /// Whether the distillation term is computed.
-  var distills: Bool
-  /// Noise and times of `multiplier` copies of all frames.
-  var flow: FlowDraws
-  /// Uniform times, for flow matching: `[rows, 1]`.
-  var time: Tensor
-
-  /// Those of some rows.
-  func rows(_ range: Range<Int>) -> TrainingDraws {
-    var part = self
-    part.flow = flow.rows(range)
-    part.time = time.rows(range)
-    return part
-  }
-}
-
 extension FlowLM {
-  /// Share of the diagonal term in the LSD loss.
-  static let diagonalShare: Float = 0.75
-
   /// The backbone over a batch, recorded.
   ///
-  /// - Returns: the outputs at the real frames `[frames, Z]`, and the end-of-speech logits at the
-  ///   scored places `[places, 1]`.
+  /// - Returns: the outputs at the real frames `[frames, Z]` and at the places where the end of speech
+  ///   is scored `[places, Z]`, and whether it is reached there.
   func hidden(
     _ batch: [TrainingExample], normalized latents: Tensor, draws: TrainingDraws,
     teachesEveryEnd: Bool
-  ) -> (frames: Tensor, logits: Tensor, isEnd: [Bool]) {
+  ) -> (frames: Tensor, ends: Tensor, isEnd: [Bool]) {
     let voices = zip(batch, draws.keepsVoice).map { $1 ? $0.voice : nil }
     let tokens = zip(batch, draws.keepsText).map { $1 ? $0.tokens : [] }
     let layout = SequenceLayout(
@@ -137,78 +87,7 @@ extension FlowLM {
     let sequences = concatenateRows(parts).gatherRows(layout.sources)
     let z = hidden(transformer.sequences(sequences, positions: layout.positions))
     return (
-      z.gatherRows(layout.framePlaces),
-      endOfSpeechLogits(z.gatherRows(layout.endPlaces)), layout.isEnd
+      z.gatherRows(layout.framePlaces), z.gatherRows(layout.endPlaces), layout.isEnd
     )
-  }
-
-  /// Rows of the flow head that are in memory at a time: their tensors fit a core's cache.
-  private static let rowsOfPiece = 256
-
-  /// The loss of a batch: flow loss plus weighted end-of-speech loss.
-  ///
-  /// - Parameters:
-  ///   - flow: the parameters of the flow head and of the log-precision of the LSD terms, by their
-  ///     whole names.
-  ///   - frozen: the flow head with constant parameters.
-  func loss(
-    of batch: [TrainingExample], options: LossOptions, isEvaluation: Bool, draws: TrainingDraws,
-    flow: [String: Tensor], frozen: FlowHead, teachesEveryEnd: Bool = true
-  ) throws -> LossReport {
-    let target = normalize(concatenateRows(batch.map(\.latents))).detached()
-    let outputs = hidden(
-      batch, normalized: target, draws: draws, teachesEveryEnd: teachesEveryEnd)
-    let rows = options.multiplier * target.rows
-    let names = flow.keys.sorted()
-    var metrics: [String: Double] = [:]
-    let pieces = (rows + Self.rowsOfPiece - 1) / Self.rowsOfPiece
-    let flowLoss = try accumulatedSum(
-      [outputs.frames] + names.compactMap { flow[$0] }, pieces: pieces
-    ) { piece, values in
-      let range = piece * Self.rowsOfPiece..<min(rows, (piece + 1) * Self.rowsOfPiece)
-      let share = Float(range.count) / Float(rows)
-      let frames = range.map { Int32($0 % target.rows) }
-      let loss = try headLoss(
-        conditions: values[0].gatherRows(frames), target: target.gatherRows(frames),
-        draws: draws.rows(range), options: options, isEvaluation: isEvaluation,
-        flow: Dictionary(uniqueKeysWithValues: zip(names, values.dropFirst())), frozen: frozen)
-      for (name, value) in loss.metrics { metrics[name, default: 0] += value * Double(share) }
-      return loss.loss * share
-    }
-    let endLoss = endOfSpeechLoss(logits: outputs.logits, isEnd: outputs.isEnd)
-    let loss = flowLoss + endLoss * options.endOfSpeechWeight
-    metrics["flow_loss"] = Double(flowLoss.scalar)
-    metrics["eos_loss"] = Double(endLoss.scalar)
-    metrics["loss"] = Double(loss.scalar)
-    return LossReport(loss: loss, metrics: metrics)
-  }
-
-  /// The flow loss of some rows.
-  private func headLoss(
-    conditions z: Tensor, target: Tensor, draws: TrainingDraws, options: LossOptions,
-    isEvaluation: Bool, flow: [String: Tensor], frozen: FlowHead
-  ) throws -> LossReport {
-    let weights = Weights(flow, subject: "flow head")
-    let head = try FlowHead(weights["flow_lm"]["flow_net"], configuration)
-    guard head.type == .lsd else {
-      return LossReport(
-        loss: flowMatchingLoss(target: target, noise: draws.flow.noise, time: draws.time) {
-          head(z, time: head.timeCondition([$0]), $1)
-        }, metrics: [:])
-    }
-    let precision = try PrecisionNet(weights["flow"]["w_s_t"])
-    let constantZ = z.detached()
-    let weight = 1 - Self.diagonalShare
-    let loss = lsdLoss(
-      target: target, draws: draws.flow, diagonalWeight: Self.diagonalShare,
-      distillationWeight: isEvaluation
-        ? weight : draws.distills ? weight / options.distillationProbability : nil,
-      stopsTargetGradient: options.stopsTargetGradient,
-      velocity: { head(z, time: head.timeCondition([$0, $1]), $2) },
-      frozenVelocity: { frozen(constantZ, time: frozen.timeCondition([$0, $1]), $2) },
-      logPrecision: { precision($0, $1) })
-    var metrics = ["flow_diag": loss.diagonal]
-    metrics["flow_distill"] = loss.distillation
-    return LossReport(loss: loss.loss, metrics: metrics)
   }
 }

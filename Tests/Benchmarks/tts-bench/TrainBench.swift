@@ -20,7 +20,7 @@ struct TrainBench: ParsableCommand {
   func run() throws {
     ThreadBudget.limit = options.threads
     TensorMemory.kept = .max
-    let trainable = try PocketTTSModel(path: model).trainable()
+    let trainable = try PocketTTSModel(path: model).trainable(TrainingTask())
     var random = RandomNumbers(seed: 0, name: "bench")
     func latents(_ frames: Int) -> Tensor {
       Tensor(random.normal(frames * trainable.latentWidth), shape: [frames, trainable.latentWidth])
@@ -33,11 +33,13 @@ struct TrainBench: ParsableCommand {
     var loss = LossOptions()
     loss.textDropout = 0
     loss.voiceDropout = 0
+    loss.lsd.distillationProbability = 1
     let names = try ParameterSelection(Tuning(tune) ?? .full).names(of: trainable)
     let constants = trainable.parameters.filter { !names.contains($0.key) }
     var parameters = ParameterSet(trainable.parameters.filter { names.contains($0.key) })
       .loaded()
-    var optimizer = AdamW(AdamW.Settings(), for: parameters, decays: trainable.decays)
+    var optimizer = Optimizer(
+      Optimizer.Settings(), for: parameters, of: trainable, highestRate: 1e-4)
     func gradients() throws -> GradientSum {
       let tape = Tape()
       let variables = parameters.values.map { tape.watch($0) }
