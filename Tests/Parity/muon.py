@@ -10,7 +10,10 @@ DIR/optimiser_muon/cases.safetensors and cases.json: ten steps on a small backbo
       norm.STEP [1]                    of all gradients, before clipping to optimiser.max_norm
       after.STEP.NAME                  the polar iteration in F32
       momentum.NAME                    Muon's momentum after the last step
-      official.after.9.NAME            the same ten steps with the iteration in BF16, as the official trainer runs it
+      official.after.9.NAME            the same ten steps with the iteration in BF16, as the official trainer runs it. Of
+                                       blocks as small as these about one in 3000 diverges there (as far as 1e21): its
+                                       rounding pushes a singular value out of the range in which the polynomials
+                                       converge. Draws that meet one are passed over; cases.json's `draw` counts them
       rms.after.0.NAME, rms.after.9.NAME   the same start and gradients with muon_rms_match, the iteration in F32
   cases.json also: optimiser (settings), rates [10] of lr; a group's rate is lr_scale times that; rms [{lr_scale,
   weight_decay}] of the same groups with muon_rms_match.
@@ -26,7 +29,7 @@ from torch import nn
 
 from pocket_tts.modules.mlp import SimpleMLPAdaLN
 from pocket_tts.modules.transformer import StreamingTransformer
-from recording import header, save, write_json
+from recording import close, header, save, write_json
 from training.args import OptimArgs, TrainArgs
 from training.modules.muon import polar_express
 from training.train_utils import build_optimizer, lr_at
@@ -137,8 +140,14 @@ def polar_cases(g: torch.Generator) -> tuple[dict, dict]:
 
 def cases(folder: pathlib.Path, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    g = torch.Generator().manual_seed(seed + 13)
-    out, about = step_cases(g)
+    for draw in range(100):
+        g = torch.Generator().manual_seed(seed + 13 + 1000003 * draw)
+        out, about = step_cases(g)
+        ends = [k.removeprefix("official.") for k in out if k.startswith("official.")]
+        if all(close(out[f"official.{k}"], out[k], 0.02) for k in ends):
+            break
+    else:
+        raise AssertionError("the iteration in BF16 diverges for every draw")
     more, described = polar_cases(g)
     save(folder / "cases.safetensors", out | more)
-    write_json(folder / "cases.json", header(seed // 1000, "optimiser_muon") | about | described)
+    write_json(folder / "cases.json", header(seed // 1000, "optimiser_muon") | {"draw": draw} | about | described)
