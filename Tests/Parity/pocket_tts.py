@@ -714,7 +714,7 @@ def main():
     parser.add_argument("--only", action="append", metavar="PART", help="write this folder alone; may be given again")
     a = parser.parse_args()
     official.training_folder(a.training)
-    import muon
+    import distillation, muon
     out, seed = a.out.resolve(), 1000 * a.seed
     parts = {kind: lambda index=index, kind=kind, config=config: model_part(out / kind, config, tokenizers, seed + 100 * index)
              for index, (kind, config) in enumerate(kinds())}
@@ -724,6 +724,7 @@ def main():
         "optimiser": lambda: optimiser_cases(out / "optimiser", seed),
         "separate": lambda: separate_part(out, seed),
         "optimiser_muon": lambda: muon.cases(out / "optimiser_muon", seed),
+        "head_distillation": lambda: distillation.head(out / "head_distillation", seed),
     }
     unknown = sorted(set(a.only or ()) - set(parts))
     if unknown:
