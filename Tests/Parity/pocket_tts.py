@@ -5,7 +5,7 @@
 
 PART is a folder below DIR (lsd_train needs nothing else; separate needs lsd there, head_distillation and
 backbone_distillation need lsd_train); without --only all are written. optimiser_muon, head_distillation,
-backbone_distillation and recipes are described in muon.py, distillation.py, narrowing.py and recipes.py beside this file.
+backbone_distillation and recipes are described in muon.py, distillation.py, backbone.py and recipes.py beside this file.
 Needs requirements.txt. FOLDER is `training/` of the package's source distribution; without it pip fetches one.
 Everything below is computed by the official code; where this script has to put official pieces together itself, an
 assertion compares the result with the official whole. All floats are F32 and all integers I64, row-major, without a
@@ -106,7 +106,7 @@ from pocket_tts.models.tts_model import TTSModel
 from pocket_tts.modules.stateful_module import increment_steps, init_states
 from pocket_tts.modules.text_conditioner import build_tokenizer
 from recording import (C, FRAMES, KEEP_TEXT, KEEP_VOICE, PIECES, VOICE_FRAMES, close, configuration, header, inputs,
-                       make_batch, save, scripted, seanet, transformer, working_in, write_json, write_model)
+                       make_batch, save, scripted, seanet, tiny_mimi, transformer, working_in, write_json, write_model)
 
 # --- configurations ------------------------------------------------------------------------------------------------
 
@@ -138,13 +138,12 @@ def kinds():
         model_recommended_frames_after_eos=2,
         replace_characters={"’": "'", "“": "", "”": "", "(": "", ")": "", "–": ",", ":": ",", "…": "..."})
     # Only trained here: their codec is as small as it can be.
-    tiny_mimi = dict(inner_dim=C, outer_dim=8, seanet=seanet(dimension=8, n_filters=2), transformer=transformer(8, num_layers=1))
     yield "lsd_train", configuration(
-        dict(dim=24, depth=2), dict(d_model=32, num_heads=2, num_layers=2, hidden_scale=2), dict(kind="sentencepiece"), tiny_mimi)
+        dict(dim=24, depth=2), dict(d_model=32, num_heads=2, num_layers=2, hidden_scale=2), dict(kind="sentencepiece"), tiny_mimi())
     yield "flow_matching_train", configuration(
         dict(dim=24, depth=2, type="flow_matching"),
         dict(d_model=32, num_heads=4, num_layers=2, attn_dim=48, num_kv_heads=2, dim_feedforward=40),
-        dict(kind="sentencepiece", rank=12), tiny_mimi, flow_lm=dict(z_dim=20))
+        dict(kind="sentencepiece", rank=12), tiny_mimi(), flow_lm=dict(z_dim=20))
 
 
 # --- pieces --------------------------------------------------------------------------------------------------------
@@ -714,7 +713,7 @@ def main():
     parser.add_argument("--only", action="append", metavar="PART", help="write this folder alone; may be given again")
     a = parser.parse_args()
     official.training_folder(a.training)
-    import distillation, muon
+    import backbone, distillation, muon
     out, seed = a.out.resolve(), 1000 * a.seed
     parts = {kind: lambda index=index, kind=kind, config=config: model_part(out / kind, config, tokenizers, seed + 100 * index)
              for index, (kind, config) in enumerate(kinds())}
@@ -724,6 +723,7 @@ def main():
         "optimiser": lambda: optimiser_cases(out / "optimiser", seed),
         "separate": lambda: separate_part(out, seed),
         "optimiser_muon": lambda: muon.cases(out / "optimiser_muon", seed),
+        "backbone_distillation": lambda: backbone.cases(out / "backbone_distillation", tokenizers, seed),
         "head_distillation": lambda: distillation.head(out / "head_distillation", seed),
     }
     unknown = sorted(set(a.only or ()) - set(parts))

@@ -30,6 +30,10 @@ def transformer(width, **changes):
                 layer_scale=0.01, context=24, dim_feedforward=2 * width) | changes
 
 
+def tiny_mimi():
+    return dict(inner_dim=C, outer_dim=8, seanet=seanet(dimension=8, n_filters=2), transformer=transformer(8, num_layers=1))
+
+
 def configuration(flow, backbone, lookup, mimi, flow_lm=None, **root):
     kind = lookup.pop("kind")
     return dict(
