@@ -7,9 +7,9 @@ cases.json: cases [{name, teacher (null: a copy of the model itself as it stands
   conditions are: by batch.keep_voice and batch.keep_text; the teacher's never are), gradients (prefixes), kept (layers of the
   teacher), seeded (names), trainable (names)}]; select_layers [{teacher, student, kept}]; init {...}; pca {...}; pieces {...}.
 cases.safetensors, of each CASE:
-      CASE.student.NAME                names are those of the model file after `flow_lm.`. For a `guidance` case: what differs
+      CASE.student.NAME                NAMEs are those of the model file after `flow_lm.`. For a `guidance` case: what differs
                                        from the model file. For `depth`: nothing, all of the student is the teacher's. For
-                                       `width`: what is not, bit for bit, the teacher's tensor of the same name.
+                                       `width`: what is not, bit for bit, that of the teacher cut to the kept layers.
       CASE.z, CASE.teacher, CASE.null [3, T, Z]   the student's output; the teacher's with all conditions and with none (no
                                        null where the coefficient is 1)
       CASE.loss [1]                    over the valid frames and the first after them

@@ -3,8 +3,8 @@
 
     pocket_tts.py --seed N --out DIR [--training FOLDER] [--only PART]...
 
-PART is a folder below DIR (lsd_train needs nothing else; separate needs lsd there, head_distillation and
-backbone_distillation need lsd_train); without --only all are written. optimiser_muon, head_distillation,
+PART is a folder below DIR; without --only all are written. separate reads lsd there, backbone_distillation lsd_train,
+head_distillation lsd_train, flow_matching_train and drifting. optimiser_muon, head_distillation,
 backbone_distillation and recipes are described in muon.py, distillation.py, backbone.py and recipes.py beside this file.
 Needs requirements.txt. FOLDER is `training/` of the package's source distribution; without it pip fetches one.
 Everything below is computed by the official code; where this script has to put official pieces together itself, an
@@ -713,7 +713,7 @@ def main():
     parser.add_argument("--only", action="append", metavar="PART", help="write this folder alone; may be given again")
     a = parser.parse_args()
     official.training_folder(a.training)
-    import backbone, distillation, muon
+    import backbone, distillation, muon, recipes
     out, seed = a.out.resolve(), 1000 * a.seed
     parts = {kind: lambda index=index, kind=kind, config=config: model_part(out / kind, config, tokenizers, seed + 100 * index)
              for index, (kind, config) in enumerate(kinds())}
@@ -725,6 +725,7 @@ def main():
         "optimiser_muon": lambda: muon.cases(out / "optimiser_muon", seed),
         "backbone_distillation": lambda: backbone.cases(out / "backbone_distillation", tokenizers, seed),
         "head_distillation": lambda: distillation.head(out / "head_distillation", seed),
+        "recipes": lambda: recipes.cases(out / "recipes", seed),
     }
     unknown = sorted(set(a.only or ()) - set(parts))
     if unknown:
