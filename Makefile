@@ -86,8 +86,8 @@ bench: build ## speed beside PyTorch and ONNX Runtime (QUICK=1: short; ONLY=lm,m
 	TTS_REFERENCE_PYTHON="$(REFERENCE)" Tests/Benchmarks/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: fixtures
-fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS)
-	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS)
+fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS ONLY=PART)
+	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: format
 format: ## lay out the Swift sources

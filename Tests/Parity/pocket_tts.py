@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Fixtures of the official Pocket TTS package, from small models with seeded random weights.
 
-    pocket_tts.py --seed N --out DIR [--training FOLDER]
+    pocket_tts.py --seed N --out DIR [--training FOLDER] [--only PART]...
 
+PART is a folder below DIR; without --only all are written. separate reads lsd there, backbone_distillation lsd_train,
+head_distillation lsd_train, flow_matching_train and drifting. optimiser_muon, head_distillation,
+backbone_distillation and recipes are described in muon.py, distillation.py, backbone.py and recipes.py beside this file.
 Needs requirements.txt. FOLDER is `training/` of the package's source distribution; without it pip fetches one.
 Everything below is computed by the official code; where this script has to put official pieces together itself, an
 assertion compares the result with the official whole. All floats are F32 and all integers I64, row-major, without a
@@ -78,13 +81,10 @@ DIR/text/ tokenizer.model, tokenizer.json, cases.json: {options: [{...}], max_to
     marks: {kind: {sentence, clause}}}.
 """
 import argparse
-import copy
 import json
-import os
 import pathlib
 import random
 import sys
-from contextlib import contextmanager
 
 HERE = pathlib.Path(__file__).resolve().parent
 # This file is called like the official package: take its folder off the front of the search path.
@@ -105,37 +105,10 @@ from pocket_tts.models.text_chunking import prepare_text_prompt, split_into_best
 from pocket_tts.models.tts_model import TTSModel
 from pocket_tts.modules.stateful_module import increment_steps, init_states
 from pocket_tts.modules.text_conditioner import build_tokenizer
-
-FORMAT = 1
-PIECES = 400
-C = 32
-
+from recording import (C, FRAMES, KEEP_TEXT, KEEP_VOICE, PIECES, VOICE_FRAMES, close, configuration, header, inputs,
+                       make_batch, save, scripted, seanet, tiny_mimi, transformer, working_in, write_json, write_model)
 
 # --- configurations ------------------------------------------------------------------------------------------------
-
-def seanet(**changes):
-    return dict(dimension=32, channels=1, n_filters=8, n_residual_layers=1, ratios=[6, 5, 4], kernel_size=7,
-                residual_kernel_size=3, last_kernel_size=3, dilation_base=2, pad_mode="constant", compress=2) | changes
-
-
-def transformer(width, **changes):
-    return dict(d_model=width, input_dimension=width, output_dimensions=[width], num_heads=2, num_layers=2,
-                layer_scale=0.01, context=24, dim_feedforward=2 * width) | changes
-
-
-def configuration(flow, backbone, lookup, mimi, flow_lm=None, **root):
-    kind = lookup.pop("kind")
-    return dict(
-        weights_path="model.safetensors", **root,
-        flow_lm=dict(
-            dtype="float32", insert_bos_before_voice=True, flow=flow,
-            transformer=dict(hidden_scale=4, max_period=10000) | backbone,
-            lookup_table=dict(dim=backbone["d_model"], n_bins=PIECES, tokenizer=kind,
-                              tokenizer_path="tokenizer.json" if kind == "tokenizers" else "tokenizer.model") | lookup,
-        ) | (flow_lm or {}),
-        mimi=dict(dtype="float32", sample_rate=24000, channels=1, frame_rate=12.5,
-                  quantizer=dict(dimension=C, output_dimension=mimi.get("outer_dim", 32))) | mimi)
-
 
 def kinds():
     small_mimi = dict(inner_dim=32, outer_dim=32, seanet=seanet(), transformer=transformer(32))
@@ -165,26 +138,15 @@ def kinds():
         model_recommended_frames_after_eos=2,
         replace_characters={"’": "'", "“": "", "”": "", "(": "", ")": "", "–": ",", ":": ",", "…": "..."})
     # Only trained here: their codec is as small as it can be.
-    tiny_mimi = dict(inner_dim=C, outer_dim=8, seanet=seanet(dimension=8, n_filters=2), transformer=transformer(8, num_layers=1))
     yield "lsd_train", configuration(
-        dict(dim=24, depth=2), dict(d_model=32, num_heads=2, num_layers=2, hidden_scale=2), dict(kind="sentencepiece"), tiny_mimi)
+        dict(dim=24, depth=2), dict(d_model=32, num_heads=2, num_layers=2, hidden_scale=2), dict(kind="sentencepiece"), tiny_mimi())
     yield "flow_matching_train", configuration(
         dict(dim=24, depth=2, type="flow_matching"),
         dict(d_model=32, num_heads=4, num_layers=2, attn_dim=48, num_kv_heads=2, dim_feedforward=40),
-        dict(kind="sentencepiece", rank=12), tiny_mimi, flow_lm=dict(z_dim=20))
+        dict(kind="sentencepiece", rank=12), tiny_mimi(), flow_lm=dict(z_dim=20))
 
 
 # --- pieces --------------------------------------------------------------------------------------------------------
-
-@contextmanager
-def working_in(folder):
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
 
 def load(folder: pathlib.Path, **options) -> TTSModel:
     with working_in(folder):  # the package counts a configuration's paths from the working directory
@@ -193,43 +155,7 @@ def load(folder: pathlib.Path, **options) -> TTSModel:
     return model
 
 
-def save(path: pathlib.Path, tensors: dict[str, torch.Tensor]) -> None:
-    out = {}
-    for name, value in tensors.items():
-        value = value.detach()
-        value = value.long() if value.dtype in (torch.int64, torch.bool) else value.float()
-        assert torch.isfinite(value).all(), f"{name} is not finite"
-        out[name] = value.clone().contiguous()
-    save_file(out, str(path))
-
-
-def write_json(path: pathlib.Path, value) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
-
-
-def header(seed: int, kind: str) -> dict:
-    return {"version": FORMAT, "seed": seed, "kind": kind, "versions": official.versions()}
-
-
-def close(a, b, tolerance=2e-5) -> bool:
-    return a.shape == b.shape and float((a - b).abs().max()) <= tolerance * max(1e-6, float(b.abs().max()))
-
-
 # --- model directories ---------------------------------------------------------------------------------------------
-
-def write_model(folder: pathlib.Path, config: dict, tokenizers: pathlib.Path, seed: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    name = config["flow_lm"]["lookup_table"]["tokenizer_path"]
-    (folder / name).write_bytes((tokenizers / name).read_bytes())
-    with working_in(folder):
-        weights = official.randomise(official.build(config), seed)
-    if folder.name in ("lsd", "drifting", "flow_matching"):
-        weights = {k: v.to(torch.bfloat16) for k, v in weights.items()}
-    if folder.name == "lsd":  # in F32 here, while the separate files hold the same values in BF16
-        weights = {k: v.float() for k, v in weights.items()}
-    save_file(weights, str(folder / "model.safetensors"))
-
 
 def write_separate(folder: pathlib.Path, lsd: pathlib.Path) -> None:
     """The lsd model in the files that older releases used; its values survive BF16, so that these files hold that."""
@@ -471,35 +397,7 @@ def speech_cases(folder: pathlib.Path, model: TTSModel, seed: int):
 
 # --- training ------------------------------------------------------------------------------------------------------
 
-VOICE_FRAMES, TOKEN_COUNTS, FRAMES = [5, 3, 7], [6, 9, 4], [8, 11, 6]
-KEEP_VOICE, KEEP_TEXT = [0.10, 0.95, 0.30], [0.20, 0.40, 0.85]  # with dropout 0.2: row 1 loses its voice, row 2 its text
 CALM = dict(lr=0.01, weight_decay=0.1, betas=(0.9, 0.95), eps=1e-8, max_norm=1.0, warmup_steps=0)
-
-
-@contextmanager
-def scripted(draws: dict[str, list]):
-    """While this is open, torch's random functions answer from `draws`, a queue per function; nothing may be left over."""
-    originals = {name: getattr(torch, name) for name in ("rand", "randn", "rand_like", "randn_like")}
-
-    def answering(name):
-        def answer(*shape, **options):
-            if name == "rand" and options.get("generator") is not None:
-                return draws["skip"].pop(0)
-            value = draws[name].pop(0)
-            if name.endswith("_like"):
-                asked = shape[0].shape
-            else:
-                asked = torch.Size(shape[0] if shape and not isinstance(shape[0], int) else shape)
-            assert value.shape == asked, (name, value.shape, asked)
-            return value.clone()
-        return answer
-
-    for name in originals: setattr(torch, name, answering(name))
-    try:
-        yield
-    finally:
-        for name, function in originals.items(): setattr(torch, name, function)
-    assert not any(draws.values()), f"draws left over: { {k: len(v) for k, v in draws.items()} }"
 
 
 def trainer(folder: pathlib.Path, flow: str, multiplier: int = 1, **objective):
@@ -513,30 +411,6 @@ def trainer(folder: pathlib.Path, flow: str, multiplier: int = 1, **objective):
         weights = load_file("model.safetensors")
     model.flow_lm.load_state_dict({k.removeprefix("flow_lm."): v for k, v in weights.items() if k.startswith("flow_lm.")}, strict=True)
     return model, args
-
-
-def make_batch(model, seed: int) -> dict[str, torch.Tensor]:
-    g = torch.Generator().manual_seed(seed + 6)
-    fl = model.flow_lm
-    pad = lambda lengths, make: torch.stack([torch.cat([make(n), torch.zeros(max(lengths) - n, C)]) for n in lengths])
-    latents = pad(FRAMES, lambda n: fl.emb_mean + fl.emb_std * torch.randn(n, C, generator=g))
-    # What is under the padding must not matter; the trainer has the encoder's output for silence there.
-    latents[0, FRAMES[0]:] = 3 * torch.randn(max(FRAMES) - FRAMES[0], C, generator=g)
-    voice = pad(VOICE_FRAMES, lambda n: torch.randn(n, C, generator=g))
-    tokens = torch.full((3, max(TOKEN_COUNTS)), -1)
-    for row, n in enumerate(TOKEN_COUNTS):
-        tokens[row, :n] = torch.randint(4, PIECES, (n,), generator=g)
-    return {"batch.latents": latents, "batch.frames": torch.tensor(FRAMES), "batch.voice": voice,
-            "batch.voice_frames": torch.tensor(VOICE_FRAMES), "batch.tokens": tokens, "batch.token_counts": torch.tensor(TOKEN_COUNTS),
-            "batch.keep_voice": torch.tensor([int(x < 0.8) for x in KEEP_VOICE]),
-            "batch.keep_text": torch.tensor([int(x < 0.8) for x in KEEP_TEXT])}
-
-
-def inputs(batch: dict[str, torch.Tensor]):
-    latents = batch["batch.latents"]
-    mask = torch.arange(latents.shape[1])[None, :] < batch["batch.frames"][:, None]
-    tokens = [row[:n] for row, n in zip(batch["batch.tokens"], batch["batch.token_counts"].tolist())]
-    return latents, mask, tokens, batch["batch.voice"], batch["batch.voice_frames"]
 
 
 def run_case(out: dict, name: str, model, args, batch, draws: dict[str, list], gradients=("",), step=False):
@@ -809,40 +683,62 @@ def text_cases(folder: pathlib.Path, seed: int) -> None:
 
 # --- command line --------------------------------------------------------------------------------------------------
 
+def model_part(folder: pathlib.Path, config: dict, tokenizers: pathlib.Path, seed: int) -> None:
+    kind = folder.name
+    write_model(folder, config, tokenizers, seed)
+    model = load(folder)
+    about = header(seed // 1000, kind)
+    if not kind.endswith("_train"):
+        pieces = [1, 3, 2]
+        tensors = mimi_cases(model, seed, pieces) | backbone_cases(model, seed) | head_cases(model, seed)
+        about["mimi"] = {"pieces": pieces}
+        more, info = speech_cases(folder, model, seed)
+        save(folder / "cases.safetensors", tensors | more)
+        about |= info
+    write_json(folder / "cases.json", about)
+    if kind.endswith("_train") or kind == "drifting":
+        training_cases(folder, seed)
+
+
+def separate_part(out: pathlib.Path, seed: int) -> None:
+    write_separate(out / "separate", out / "lsd")
+    write_json(out / "separate" / "cases.json", header(seed // 1000, "separate") | {"equals": "lsd", "tolerance": 1e-6})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--training", help="the official training folder (default: fetched with pip)")
+    parser.add_argument("--only", action="append", metavar="PART", help="write this folder alone; may be given again")
     a = parser.parse_args()
     official.training_folder(a.training)
-    out = a.out.resolve()
+    import backbone, distillation, muon, recipes
+    out, seed = a.out.resolve(), 1000 * a.seed
+    parts = {kind: lambda index=index, kind=kind, config=config: model_part(out / kind, config, tokenizers, seed + 100 * index)
+             for index, (kind, config) in enumerate(kinds())}
+    parts |= {
+        "audio": lambda: audio_cases(out / "audio", seed),
+        "text": lambda: text_cases(out / "text", seed),
+        "optimiser": lambda: optimiser_cases(out / "optimiser", seed),
+        "separate": lambda: separate_part(out, seed),
+        "optimiser_muon": lambda: muon.cases(out / "optimiser_muon", seed),
+        "backbone_distillation": lambda: backbone.cases(out / "backbone_distillation", tokenizers, seed),
+        "head_distillation": lambda: distillation.head(out / "head_distillation", seed),
+        "recipes": lambda: recipes.cases(out / "recipes", seed),
+    }
+    unknown = sorted(set(a.only or ()) - set(parts))
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(parts)}")
 
     tokenizers = out / "tokenizers.tmp"
     tokenizers.mkdir(parents=True, exist_ok=True)
     official.train_tokenizer(tokenizers / "tokenizer.model", official.corpus(a.seed, 400), PIECES)
     official.convert_tokenizer(tokenizers / "tokenizer.model", tokenizers / "tokenizer.json")
-    for index, (kind, config) in enumerate(kinds()):
-        seed, folder = 1000 * a.seed + 100 * index, out / kind
-        write_model(folder, config, tokenizers, seed)
-        model = load(folder)
-        about = header(a.seed, kind)
-        if not kind.endswith("_train"):
-            pieces = [1, 3, 2]
-            tensors = mimi_cases(model, seed, pieces) | backbone_cases(model, seed) | head_cases(model, seed)
-            about["mimi"] = {"pieces": pieces}
-            more, info = speech_cases(folder, model, seed)
-            save(folder / "cases.safetensors", tensors | more)
-            about |= info
-        write_json(folder / "cases.json", about)
-        if kind.endswith("_train") or kind == "drifting":
-            training_cases(folder, seed)
-        print(kind, "done", flush=True)
-    audio_cases(out / "audio", 1000 * a.seed)
-    text_cases(out / "text", 1000 * a.seed)
-    optimiser_cases(out / "optimiser", 1000 * a.seed)
-    write_separate(out / "separate", out / "lsd")
-    write_json(out / "separate" / "cases.json", header(a.seed, "separate") | {"equals": "lsd", "tolerance": 1e-6})
+    for name, write in parts.items():
+        if not a.only or name in a.only:
+            write()
+            print(name, "done", flush=True)
     for path in tokenizers.iterdir(): path.unlink()
     tokenizers.rmdir()
 
