@@ -73,7 +73,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   ("tts-shard", ["Base", "Records", "Safetensors"]),
   (
     "tts-train",
-    ["Base", "Records", "Safetensors", "Tensors", "Training", "ModelInterface", "ModelRegistry"]
+    [
+      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Training", "ModelInterface",
+      "ModelRegistry",
+    ]
   ),
   (
     "tts-synth",

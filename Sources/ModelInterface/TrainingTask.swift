@@ -39,6 +39,8 @@ public struct TrainingTask: Sendable, Hashable {
   /// The kind of the flow head by its official name; another than the model's begins with random
   /// weights. nil: the model's.
   public var objective: String?
+  /// The temperature that a drifting head's kernel begins with.
+  public var kernelTemperature: Float = 10
   /// What is learned from.
   public var distillation = Distillation.none
   /// Seed of random start weights.

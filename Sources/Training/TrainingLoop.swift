@@ -139,10 +139,10 @@ struct TrainingLoop {
     for micro in 0..<options.accumulate {
       let number = step * options.accumulate + micro
       let batch = try examples(number)
-      if options.statistics == .ema, step < TrainingOptions.statisticsSteps {
+      if options.statistics == .ema, step < options.statisticsSteps {
         state.buffers.merge(
           trainable.buffers(
-            state.buffers, movedTowards: batch, decay: TrainingOptions.statisticsDecay)
+            state.buffers, movedTowards: batch, decay: options.statisticsDecay)
         ) { $1 }
       }
       let (parts, report) = try microBatch(batch, number: number)

@@ -28,6 +28,8 @@ public struct TrainingOptions: Sendable {
   public var clip = 1.0
   /// How much of the running average of the weights a step keeps; 0 for none.
   public var averageDecay = 0.999
+  /// What the model is trained for, and what it is when it begins.
+  public var task = TrainingTask()
   /// What the loss is made with.
   public var loss = LossOptions()
   /// Whether matrix products round their factors to bfloat16. Weights, sums, losses and the optimiser
@@ -39,6 +41,10 @@ public struct TrainingOptions: Sendable {
   public var lowRank = LowRankOptions()
   /// Where the latent statistics come from.
   public var statistics = LatentStatistics.model
+  /// Steps in which `LatentStatistics.ema` moves.
+  public var statisticsSteps = 1000
+  /// How much of the statistics a micro-batch keeps.
+  public var statisticsDecay: Float = 0.999
   /// Seed of all that is random.
   public var seed: UInt64 = 42
   /// Longer utterances are left out, or cut where their words' times are known.
@@ -63,34 +69,83 @@ public struct TrainingOptions: Sendable {
   /// The official defaults.
   public init() {}
 
-  /// Steps in which `LatentStatistics.ema` moves.
-  public static let statisticsSteps = 1000
-  /// How much of the statistics a micro-batch keeps.
-  public static let statisticsDecay: Float = 0.999
-
   /// The options that change the result, by the names of the command line. The number of steps and
   /// how often a run is saved and looked at are not among them: a checkpoint more or less changes
   /// nothing.
   var recorded: [String: String] {
+    runOptions.merging(optimizerOptions) { $1 }.merging(lossOptions) { $1 }.merging(taskOptions) {
+      $1
+    }
+  }
+
+  private var runOptions: [String: String] {
     let isLowRank = selection.tuning == .lora
+    let isMoving = statistics == .ema
     return [
-      "precision": usesBFloat16 ? "bf16" : "f32",
+      "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
+      "freeze": selection.freeze.joined(separator: " "),
       "lora-alpha": isLowRank ? "\(lowRank.alpha)" : "",
       "lora-rank": isLowRank ? "\(lowRank.rank)" : "",
       "lora-target": isLowRank ? lowRank.targets.joined(separator: " ") : "",
-      "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
-      "clip": "\(clip)", "distill-prob": "\(loss.lsd.distillationProbability)",
-      "ema-decay": "\(averageDecay)", "eos-weight": "\(loss.endOfSpeechWeight)",
-      "lr": "\(rate.highest)", "lr-min-ratio": "\(rate.lowestShare)",
-      "max-seconds": "\(maxSeconds)", "multiplier": "\(loss.multiplier)",
-      "prompt-seconds": "\(promptSeconds)", "schedule": rate.shape.rawValue, "seed": "\(seed)",
+      "max-seconds": "\(maxSeconds)", "precision": usesBFloat16 ? "bf16" : "f32",
+      "prompt-seconds": "\(promptSeconds)", "seed": "\(seed)",
       "statistics": statistics.rawValue,
-      "classic-stop-gradient": "\(loss.lsd.stopsTargetGradient)",
-      "freeze": selection.freeze.joined(separator: " "), "tune": "\(selection.tuning)",
-      "unfreeze": selection.unfreeze.joined(separator: " "),
-      "text-dropout": "\(loss.textDropout)", "voice-dropout": "\(loss.voiceDropout)",
+      "statistics-decay": isMoving ? "\(statisticsDecay)" : "",
+      "statistics-steps": isMoving ? "\(statisticsSteps)" : "",
+      "tune": "\(selection.tuning)", "unfreeze": selection.unfreeze.joined(separator: " "),
+    ]
+  }
+
+  private var optimizerOptions: [String: String] {
+    let muon = optimizer.muon
+    return [
+      "beta1": "\(optimizer.adamW.firstDecay)", "beta2": "\(optimizer.adamW.secondDecay)",
+      "clip": "\(clip)", "ema-decay": "\(averageDecay)",
+      "epsilon": "\(optimizer.adamW.epsilon)", "lr": "\(rate.highest)",
+      "lr-min-ratio": "\(rate.lowestShare)",
+      "muon-head": muon.map { "\($0.includesHead)" } ?? "",
+      "muon-lr": muon.map { "\($0.rate)" } ?? "",
+      "muon-momentum": muon.map { "\($0.momentum)" } ?? "",
+      "muon-polar-steps": muon.map { "\($0.polarSteps)" } ?? "",
+      "muon-rms-match": muon.map { "\($0.matchesAdamW)" } ?? "",
+      "optimizer": muon == nil ? "adamw" : "muon", "schedule": rate.shape.rawValue,
       "warmup": "\(rate.warmup)", "weight-decay": "\(optimizer.adamW.weightDecay)",
     ]
+  }
+
+  private var lossOptions: [String: String] {
+    [
+      "classic-stop-gradient": "\(loss.lsd.stopsTargetGradient)",
+      "distill-prob": "\(loss.lsd.distillationProbability)",
+      "eos-weight": "\(loss.endOfSpeechWeight)",
+      "flow":
+        "\(loss.lsd.diagonalShare) \(loss.lsd.timeLocation) \(loss.lsd.timeScale) "
+        + "\(loss.lsd.isWeighted) \(loss.remainingNoise) \(loss.drifting.temperatureWeight) "
+        + "\(loss.drifting.draws) \(loss.drifting.normalization) \(loss.drifting.smallestScale) "
+        + "\(loss.drifting.smallestTemperature) \(task.kernelTemperature)",
+      "multiplier": "\(loss.multiplier)", "official-ends": "\(!loss.teachesEveryEnd)",
+      "path": loss.path.rawValue, "text-dropout": "\(loss.textDropout)",
+      "voice-dropout": "\(loss.voiceDropout)",
+    ]
+  }
+
+  private var taskOptions: [String: String] {
+    var options = [
+      "distill": "", "objective": task.objective ?? "",
+      "set": task.overrides.map { "\($0.key)=\($0.value)" }.joined(separator: " "),
+    ]
+    switch task.distillation {
+    case .none: break
+    case .backbone(let backbone):
+      options["distill"] = "backbone"
+      options["guidance"] = "\(backbone.guidance)"
+    case .head(let head):
+      options["distill"] = "head"
+      options["head-draws"] = "\(head.samples)"
+      options["head-loss"] = head.isDrifting ? "drifting" : "mse"
+      options["head-temperature"] = "\(head.temperature)"
+    }
+    return options
   }
 
   /// What else may not differ in a continued run, though it changes no weights.

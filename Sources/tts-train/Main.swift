@@ -26,6 +26,7 @@ struct Train: ToolWithCommands {
       """)
 
   @OptionGroup(title: "Model and data") var files: FileOptions
+  @OptionGroup(title: "What is learned") var task: TaskOptions
   @OptionGroup(title: "What trains") var tune: TuneOptions
   @OptionGroup(title: "Run") var steps: StepOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
@@ -40,13 +41,15 @@ struct Train: ToolWithCommands {
     steps.set(&options)
     optimizer.set(&options)
     loss.set(&options)
+    task.set(&options.task, seed: options.seed)
     if !tune.list, !tune.dryRun { try TrainingRun.check(files.run, resumes: files.resume) }
-    var trainable = try ModelRegistry.open(files.model).trainable(TrainingTask())
+    var trainable = try ModelRegistry.open(files.model).trainable(options.task)
+    try trainable.check(options.loss)
     if tune.tune?.tuning == .lora {
       options.lowRank = tune.lowRank
       trainable = try trainable.adapted(tune.lowRank, seed: options.seed)
     }
-    if options.statistics == .model, hasFreshStatistics(trainable) {
+    if options.statistics == .model, task.distill == nil, hasFreshStatistics(trainable) {
       run.warn(
         "\(files.model): its latent statistics are those of a new model; consider --statistics data"
       )
@@ -72,6 +75,8 @@ struct Train: ToolWithCommands {
   /// A new model learns all; of one that speaks the head is better left alone where there is little
   /// data.
   private func suitableTuning(for trainable: any Trainable, _ corpus: Corpus) -> Tuning {
+    // What learns from a model is limited already to what that can teach.
+    if task.distill != nil { return .full }
     let hours = Double(corpus.frames) / trainable.frameRate / 3600
     return hours >= ParameterSelection.hoursForHead || hasFreshStatistics(trainable) ? .full : .body
   }

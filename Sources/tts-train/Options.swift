@@ -1,19 +1,22 @@
 public import ArgumentParser
 import ModelInterface
+public import NeuralNetworks
 public import Training
 
 extension LatentStatistics: ExpressibleByArgument {}
 extension LearningRate.Shape: ExpressibleByArgument {}
+extension FlowPath: ExpressibleByArgument {}
 
 /// Refuses a value that is not finite or outside a range.
-private func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
+func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
   guard range.contains(value) else {
     let upper = range.upperBound.isFinite ? " and at most \(range.upperBound)" : ""
     throw ValidationError("--\(name) must be at least \(range.lowerBound)\(upper).")
   }
 }
 
-private func check(_ name: String, _ value: Int, atLeast lowest: Int) throws {
+/// Refuses a number that is too small or beyond all reason.
+func check(_ name: String, _ value: Int, atLeast lowest: Int) throws {
   guard value >= lowest, value <= 1 << 31 else {
     throw ValidationError("--\(name) must be at least \(lowest) and at most \(1 << 31).")
   }
@@ -177,6 +180,9 @@ struct StepOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Steps between checkpoints.", valueName: "n"))
   var checkpointEvery = TrainingOptions().checkpointEvery
 
+  @Option(help: ArgumentHelp("Checkpoints kept.", valueName: "n"))
+  var keep = TrainingOptions().keptCheckpoints
+
   func validate() throws {
     try check("steps", steps, atLeast: 1)
     try check("batch", batch, atLeast: 1)
@@ -185,6 +191,7 @@ struct StepOptions: ParsableArguments {
     try check("valid-batches", validBatches, atLeast: 1)
     try check("checkpoint-every", checkpointEvery, atLeast: 1)
     try check("patience", patience, atLeast: 0)
+    try check("keep", keep, atLeast: 1)
     guard batch <= 65536, accumulate <= 65536 else {
       throw ValidationError("--batch and --accumulate must be at most 65536.")
     }
@@ -199,137 +206,8 @@ struct StepOptions: ParsableArguments {
     options.validEvery = validEvery
     options.validBatches = validBatches
     options.checkpointEvery = checkpointEvery
+    options.keptCheckpoints = keep
     options.keepsBest = keepBest
     options.patience = patience
-  }
-}
-
-/// How the weights move.
-struct OptimizerOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "The highest learning rate; 2e-5 suits fine-tuning in the model's language.", valueName: "x"))
-  var lr = TrainingOptions().rate.highest
-
-  @Option(help: ArgumentHelp("Steps until the highest rate is reached.", valueName: "n"))
-  var warmup = TrainingOptions().rate.warmup
-
-  @Option(
-    help: ArgumentHelp(
-      "The learning rate after the warm-up: constant, cosine or linear.", valueName: "shape"))
-  var schedule = TrainingOptions().rate.shape
-
-  @Option(
-    help: ArgumentHelp(
-      "Share of the highest rate that the cosine or the line ends at.", valueName: "x"))
-  var lrMinRatio = TrainingOptions().rate.lowestShare
-
-  @Option(help: ArgumentHelp("Weight decay; the text table has none.", valueName: "x"))
-  var weightDecay = TrainingOptions().optimizer.adamW.weightDecay
-
-  @Option(help: ArgumentHelp("Norm that gradients are clipped to; 0: none.", valueName: "x"))
-  var clip = TrainingOptions().clip
-
-  @Option(
-    help: ArgumentHelp(
-      "How much of the running average of the weights a step keeps; 0: no average.", valueName: "x")
-  )
-  var emaDecay = TrainingOptions().averageDecay
-
-  func validate() throws {
-    try check("lr", lr, 0...1000)
-    try check("warmup", warmup, atLeast: 0)
-    try check("lr-min-ratio", lrMinRatio, 0...1)
-    try check("weight-decay", weightDecay, 0...1000)
-    try check("clip", clip, 0...(.greatestFiniteMagnitude))
-    try check("ema-decay", emaDecay, 0...1)
-    guard emaDecay < 1 else { throw ValidationError("--ema-decay must be below 1.") }
-  }
-
-  func set(_ options: inout TrainingOptions) {
-    options.rate = LearningRate(
-      highest: lr, warmup: warmup, shape: schedule, lowestShare: lrMinRatio)
-    options.optimizer.adamW.weightDecay = weightDecay
-    options.clip = clip
-    options.averageDecay = emaDecay
-  }
-}
-
-/// What the loss is made of, and from which data.
-struct LossAndDataOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Probability of leaving out an utterance's text.", valueName: "p"))
-  var textDropout = TrainingOptions().loss.textDropout
-
-  @Option(help: ArgumentHelp("Probability of leaving out its voice prompt.", valueName: "p"))
-  var voiceDropout = TrainingOptions().loss.voiceDropout
-
-  @Option(
-    help: ArgumentHelp(
-      "Probability of computing the distillation term in a micro-batch.", valueName: "p"))
-  var distillProb = TrainingOptions().loss.lsd.distillationProbability
-
-  @Option(
-    help: ArgumentHelp(
-      "Noises and times drawn for each frame; 4 in official recipes.", valueName: "n"))
-  var multiplier = TrainingOptions().loss.multiplier
-
-  @Option(help: ArgumentHelp("Weight of the end-of-speech loss.", valueName: "x"))
-  var eosWeight = TrainingOptions().loss.endOfSpeechWeight
-
-  @Flag(help: "Hold the whole distillation target constant, not only its parameters.")
-  var classicStopGradient = false
-
-  @Option(
-    help: ArgumentHelp(
-      """
-      Latent statistics: model keeps the model's, data takes those of all training latents, ema \
-      moves towards the batches of the first 1000 steps.
-      """, valueName: "kind"))
-  var statistics = TrainingOptions().statistics
-
-  @Option(
-    help: ArgumentHelp(
-      "Leave out longer utterances, or cut them where the times of words are known.",
-      valueName: "s"))
-  var maxSeconds = TrainingOptions().maxSeconds
-
-  @Option(
-    help: ArgumentHelp(
-      "The longest voice prompt, taken from another utterance of the speaker; 0: none.",
-      valueName: "s"))
-  var promptSeconds = TrainingOptions().promptSeconds
-
-  @Option(
-    help: ArgumentHelp(
-      "Sort so many batches by length before they are cut; 1: not at all.", valueName: "n"))
-  var bucketBatches = TrainingOptions().bucketBatches
-
-  func validate() throws {
-    try check("text-dropout", Double(textDropout), 0...1)
-    try check("voice-dropout", Double(voiceDropout), 0...1)
-    try check("distill-prob", Double(distillProb), 0...1)
-    guard distillProb > 0 else { throw ValidationError("--distill-prob must be above 0.") }
-    try check("multiplier", multiplier, atLeast: 1)
-    guard multiplier <= 1024 else { throw ValidationError("--multiplier must be at most 1024.") }
-    try check("eos-weight", Double(eosWeight), 0...1000)
-    try check("max-seconds", maxSeconds, 0.1...3600)
-    try check("prompt-seconds", promptSeconds, 0...3600)
-    try check("bucket-batches", bucketBatches, atLeast: 1)
-    guard bucketBatches <= 4096 else {
-      throw ValidationError("--bucket-batches must be at most 4096.")
-    }
-  }
-
-  func set(_ options: inout TrainingOptions) {
-    options.loss.textDropout = textDropout
-    options.loss.voiceDropout = voiceDropout
-    options.loss.lsd.distillationProbability = distillProb
-    options.loss.multiplier = multiplier
-    options.loss.endOfSpeechWeight = eosWeight
-    options.loss.lsd.stopsTargetGradient = classicStopGradient
-    options.statistics = statistics
-    options.maxSeconds = maxSeconds
-    options.promptSeconds = promptSeconds
-    options.bucketBatches = bucketBatches
   }
 }

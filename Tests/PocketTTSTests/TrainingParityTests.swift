@@ -12,41 +12,20 @@ import Testing
   private struct Setup {
     let fixture: ModelFixture
     let trainable: PocketTTSTrainable
-    let batch: [TrainingExample]
-    let keepsVoice: [Bool]
-    let keepsText: [Bool]
+    let batch: RecordedBatch
 
     init(_ kind: String) throws {
       fixture = try ModelFixture(
         kind, tensors: "training.safetensors", facts: "training.json")
       trainable = try PocketTTSTrainable(
         start: TrainingStart(fixture.model, TrainingTask()))
-      let fixture = fixture
-      func rows(_ name: String, _ counts: String) throws -> [Tensor] {
-        let all = try fixture.tensor(name)
-        let width = all.shape[1]
-        return try fixture.integers(counts).enumerated().map {
-          all.rows($0.offset * width..<$0.offset * width + $0.element)
-        }
-      }
-      let latents = try rows("batch.latents", "batch.frames")
-      let voices = try rows("batch.voice", "batch.voice_frames")
-      let tokens = try fixture.integers("batch.tokens")
-      let counts = try fixture.integers("batch.token_counts")
-      let width = tokens.count / counts.count
-      batch = latents.indices.map { row in
-        TrainingExample(
-          latents: latents[row], voice: voices[row],
-          tokens: tokens[row * width..<row * width + counts[row]].map { Int32($0) })
-      }
-      keepsVoice = try fixture.integers("batch.keep_voice").map { $0 != 0 }
-      keepsText = try fixture.integers("batch.keep_text").map { $0 != 0 }
+      batch = try RecordedBatch(fixture)
     }
 
     func draws(_ test: String, distills: Bool, isEvaluation: Bool) throws -> TrainingDraws {
       TrainingDraws(
-        keepsVoice: isEvaluation ? keepsVoice.map { _ in true } : keepsVoice,
-        keepsText: isEvaluation ? keepsText.map { _ in true } : keepsText, distills: distills,
+        keepsVoice: isEvaluation ? batch.keepsAll : batch.keepsVoice,
+        keepsText: isEvaluation ? batch.keepsAll : batch.keepsText, distills: distills,
         head: try headDraws(test, distills: distills))
     }
 
@@ -98,7 +77,7 @@ import Testing
       let names = start.keys.sorted()
       let variables = names.map { tape.watch(start[$0] ?? .zeros([0])) }
       let report = try setup.trainable.loss(
-        of: setup.batch, parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
+        of: setup.batch.examples, parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
         buffers: setup.trainable.buffers, options: options, isEvaluation: isEvaluation,
         draws: try setup.draws(name, distills: distills, isEvaluation: isEvaluation))
       for part in ["loss", "flow_loss", "flow_diag", "flow_distill", "eos_loss", "drifting_loss"]
@@ -134,7 +113,7 @@ import Testing
     let setup = try Setup(kind)
     guard setup.fixture.cases.names.contains("stats.mean") else { return }
     let moved = setup.trainable.buffers(
-      setup.trainable.buffers, movedTowards: setup.batch, decay: 0.999)
+      setup.trainable.buffers, movedTowards: setup.batch.examples, decay: 0.999)
     assertClose(
       moved["flow_lm.emb_mean"]?.values ?? [], try setup.fixture.floats("stats.mean"),
       tolerance: 1e-6)

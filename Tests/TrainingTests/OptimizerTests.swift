@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Safetensors
 import Tensors
+import NeuralNetworks
 import TestSupport
 import Testing
 
@@ -154,5 +155,70 @@ private func json(_ path: String) throws -> JSON {
     // Neighbours end up far apart: the mean distance of a random permutation is a third of the count.
     let distance = zip(places, places.dropFirst()).reduce(0) { $0 + abs($1.0 - $1.1) } / (count - 1)
     #expect(abs(distance - count / 3) < count / 30)
+  }
+
+  @Test func polarFactorsEqualTheOfficialOnes() throws {
+    let cases = try SafetensorsFile(path: fixture("PocketTTS/optimiser_muon/cases.safetensors"))
+    let rows = try #require(try json("optimiser_muon/cases.json")["polar"]?.array)
+    for (index, row) in rows.enumerated() {
+      let input = try Tensor(file: cases, name: "polar.\(index).input")
+      let factor = input.polarFactor(steps: Int(try #require(row["steps"]?.integer)))
+      assertClose(
+        factor.values, try cases.floats("polar.\(index).f64"), tolerance: 1e-4, "polar \(index)")
+    }
+  }
+
+  /// Ten steps of the official Muon, with its iteration in float32.
+  @Test(arguments: ["after", "rms.after"]) func tenStepsOfMuonEqualTheOfficialOnes(
+    prefix: String
+  ) throws {
+    let cases = try SafetensorsFile(path: fixture("PocketTTS/optimiser_muon/cases.safetensors"))
+    let facts = try json("optimiser_muon/cases.json")
+    let rates = try #require(facts["rates"]?.array).compactMap(\.double)
+    func tensors(_ prefix: String) throws -> [String: Tensor] {
+      Dictionary(
+        uniqueKeysWithValues: try cases.names.filter { $0.hasPrefix(prefix) }.map {
+          (String($0.dropFirst(prefix.count)), try Tensor(file: cases, name: $0))
+        })
+    }
+    var trainable = TinyTrainable()
+    for group in try #require(facts["groups"]?.array) where group["use_muon"]?.bool == true {
+      for name in group["parameters"]?.array?.compactMap(\.string) ?? [] {
+        let rows = try #require(cases.shape(of: "start." + name))[0]
+        trainable.blocks[name] =
+          group["split_sizes"]?.array?.compactMap { $0.integer.map { Int($0) } } ?? [rows]
+      }
+    }
+    var parameters = ParameterSet(try tensors("start."))
+    var settings = Optimizer.Settings()
+    settings.muon = Muon.Settings()
+    settings.muon?.matchesAdamW = prefix.hasPrefix("rms")
+    var optimizer = Optimizer(settings, for: parameters, of: trainable, highestRate: 0.002)
+    for step in 0..<10 {
+      let gradients = try tensors("gradient.\(step).")
+      var sum = GradientSum(count: parameters.names.count)
+      sum.add(parameters.names.map { gradients[$0] })
+      let norm = try sum.norm(names: parameters.names, step: step)
+      optimizer.step(
+        &parameters, gradients: sum.values, scale: clipScale(norm: norm, limit: 1),
+        rate: rates[step])
+      for (name, value) in zip(parameters.names, parameters.values)
+      where cases.names.contains("\(prefix).\(step).\(name)") {
+        assertClose(
+          value.values, try cases.floats("\(prefix).\(step).\(name)"), tolerance: 1e-5,
+          "\(name) at step \(step)")
+      }
+    }
+    guard prefix == "after", let muon = optimizer.muon else { return }
+    for (name, momentum) in zip(muon.momentum.names, muon.momentum.values)
+    where cases.names.contains("momentum." + name) {
+      assertClose(momentum.values, try cases.floats("momentum." + name), tolerance: 1e-5, name)
+    }
+    for (name, value) in zip(parameters.names, parameters.values)
+    where cases.names.contains("official.after.9." + name) {
+      assertClose(
+        value.values, try cases.floats("official.after.9." + name), tolerance: 5e-3,
+        "\(name) in bfloat16")
+    }
   }
 }

@@ -35,12 +35,14 @@ struct TinyTrainable: Trainable {
   var teacherDigest: SHA256Digest?
 
   var layers = 1
+  /// Matrices that suit Muon.
+  var blocks = ["weight": [1, 2]]
 
   func check(_ options: LossOptions) throws {}
   func orthogonalBlocks(_ name: String, includingHead: Bool) -> [Int]? {
-    name == "weight" ? [1, 2] : nil
+    blocks[name]
   }
-  func decays(_ name: String) -> Bool { name != "table" }
+  func decays(_ name: String) -> Bool { name != "table" && !name.hasSuffix(".embed.weight") }
   func adapted(_ options: LowRankOptions, seed: UInt64) throws -> any Trainable { self }
   func trains(_ name: String, in tuning: Tuning) -> Bool {
     switch tuning {

@@ -173,11 +173,10 @@ struct LearningHead {
       (0..<positions).flatMap { position in
         (0..<perFrame).map { Int32((position % frames) * perFrame + $0) }
       })
+    let temperature = try Weights(parameters, subject: "flow head")["flow"].tensor("temp", [1])
     let loss = try withParameters { names, values in
       try driftingLoss(
-        samples: data, positions: positions,
-        temperature: parameters["flow.temp"] ?? Tensor([options.drifting.temperature]),
-        options: options.drifting, inputs: [conditions] + values,
+        samples: data, positions: positions, temperature: temperature, options: options.drifting, inputs: [conditions] + values,
         piece: max(1, Self.rowsOfPiece / draws)
       ) { range, values in
         let parameters = Dictionary(uniqueKeysWithValues: zip(names, values.dropFirst()))

@@ -48,7 +48,7 @@ struct PocketTTSTrainable: Trainable {
     switch configuration.flowLM.flow.type {
     case .lsd:
       for (name, tensor) in PrecisionNet.initial { parameters["flow.w_s_t." + name] = tensor }
-    case .drifting: parameters["flow.temp"] = Tensor([DriftingOptions().temperature])
+    case .drifting: parameters["flow.temp"] = Tensor([start.kernelTemperature])
     case .flowMatching, .pointwise: break
     }
     self.parameters = parameters

@@ -12,6 +12,8 @@ struct TrainingStart {
   private(set) var tensors: LanguageModelTensors
   /// What it learns.
   private(set) var goal = LearningGoal.speech
+  /// The temperature that a drifting head's kernel begins with.
+  let kernelTemperature: Float
   /// The digest of the weights that it learns from; nil when it learns from recordings.
   private(set) var teacherDigest: SHA256Digest?
 
@@ -27,36 +29,39 @@ struct TrainingStart {
       }
       model.changeHead(to: type)
     }
+    let type = model.configuration.flowLM.flow.type
     self.model = model
+    kernelTemperature = task.kernelTemperature
     let fresh = InitialWeights(seed: task.seed, configuration: model.configuration)
-    var fromHead = task.isFresh
-    if task.isFresh {
-      tensors = try fresh.languageModel()
-    } else {
-      tensors = try model.languageModelTensors()
-      fromHead = model.configuration.flowLM.flow.type != ownType
-    }
-    if task.resetsText, !task.isFresh {
-      try replace(try fresh.languageModel()) { $0.hasPrefix("conditioner.embed.") }
-    }
     switch task.distillation {
-    case .none: if fromHead, !task.isFresh { try resetHead(fresh) }
-    case .backbone(let options):
-      if fromHead, !task.isFresh { try resetHead(fresh) }
+    case .none:
+      tensors = try Self.tensors(model, task, fresh, newHead: type != ownType)
+    case .backbone(let options) where options.teacher == nil:
+      tensors = try Self.tensors(model, task, fresh, newHead: type != ownType)
       try learnBackbone(options)
-    case .head(let options): try learnHead(options, source, fresh)
+    case .backbone(let options):
+      // All that can be seeded comes from the teacher.
+      tensors = try fresh.languageModel()
+      try learnBackbone(options)
+    case .head(let options):
+      tensors = [:]
+      try learnHead(options, source, fresh)
     }
   }
 
-  private mutating func replace(
-    _ others: LanguageModelTensors, where isWanted: (String) -> Bool
-  ) throws {
-    tensors = tensors.filter { !isWanted($0.key) }
-    tensors.merge(others.filter { isWanted($0.key) }) { $1 }
-  }
-
-  private mutating func resetHead(_ fresh: InitialWeights) throws {
-    try replace(try fresh.languageModel()) { $0.hasPrefix("flow_net.") }
+  private static func tensors(
+    _ model: PocketTTSModel, _ task: TrainingTask, _ fresh: InitialWeights, newHead: Bool
+  ) throws -> LanguageModelTensors {
+    guard !task.isFresh else { return try fresh.languageModel() }
+    var tensors = try model.languageModelTensors()
+    guard newHead || task.resetsText else { return tensors }
+    let begun = try fresh.languageModel()
+    for (isNew, prefix) in [(newHead, "flow_net."), (task.resetsText, "conditioner.embed.")]
+    where isNew {
+      tensors = tensors.filter { !$0.key.hasPrefix(prefix) }
+      tensors.merge(begun.filter { $0.key.hasPrefix(prefix) }) { $1 }
+    }
+    return tensors
   }
 
   // MARK: Distillation
@@ -100,12 +105,11 @@ struct TrainingStart {
   ) throws {
     let source = try options.teacher.map { try PocketTTSModel(path: $0) } ?? own
     let teacher = try source.languageModelTensors()
+    let head =
+      try options.head.map { try PocketTTSModel.languageModelTensors(at: $0) }
+      ?? fresh.languageModel()
     tensors = teacher.filter { !$0.key.hasPrefix("flow_net.") }
-    if let path = options.head {
-      try replace(try PocketTTSModel.languageModelTensors(at: path)) { $0.hasPrefix("flow_net.") }
-    } else {
-      try resetHead(fresh)
-    }
+    tensors.merge(head.filter { $0.key.hasPrefix("flow_net.") }) { $1 }
     guard source.configuration.conditionWidth == model.configuration.conditionWidth,
       source.configuration.latentWidth == model.configuration.latentWidth
     else {

@@ -17,7 +17,8 @@ struct DriftField {
   var logMasses: [Float]
   /// Its derivative in the temperature.
   var slopes: [Float]
-  /// At each position the norm over channels of the deviation (unbiased) of the generations.
+  /// At each position the norm over channels of the deviation (unbiased) of the generations, in scaled
+  /// coordinates.
   var spreads: [Float]
 
   /// - Parameters:
@@ -159,6 +160,7 @@ private struct DriftPlace {
     // A generation neither attracts nor repels itself.
     for row in 0..<draws { distances[row * count + samples + row] += 100 }
     scale = unit / Float(channels).squareRoot()
+    spread /= scale
   }
 
   /// The drift of all generations; returns the largest log-mass of the data and its derivative.

@@ -12,8 +12,6 @@ public struct DriftingOptions: Sendable, Hashable {
     case none
   }
 
-  /// The temperature of the kernel that a run begins with.
-  public var temperature: Float = 10
   /// Weight of the loss that the temperature learns by; 0 leaves it as it is.
   public var temperatureWeight: Float = 1
   /// Generations at each position.

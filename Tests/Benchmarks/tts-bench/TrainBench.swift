@@ -1,6 +1,7 @@
 import ArgumentParser
 import Base
 import ModelInterface
+import NeuralNetworks
 import Tensors
 import Training
 

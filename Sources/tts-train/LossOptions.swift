@@ -1,0 +1,119 @@
+import ArgumentParser
+import ModelInterface
+import NeuralNetworks
+import Training
+
+/// What the loss is made of, and from which data.
+struct LossAndDataOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Probability of leaving out an utterance's text.", valueName: "p"))
+  var textDropout = TrainingOptions().loss.textDropout
+
+  @Option(help: ArgumentHelp("Probability of leaving out its voice prompt.", valueName: "p"))
+  var voiceDropout = TrainingOptions().loss.voiceDropout
+
+  @Option(
+    help: ArgumentHelp(
+      "Probability of computing the distillation term in a micro-batch.", valueName: "p"))
+  var distillProb = TrainingOptions().loss.lsd.distillationProbability
+
+  @Option(
+    help: ArgumentHelp(
+      "Noises and times drawn for each frame; 4 in official recipes.", valueName: "n"))
+  var multiplier = TrainingOptions().loss.multiplier
+
+  @Option(help: ArgumentHelp("Weight of the end-of-speech loss.", valueName: "x"))
+  var eosWeight = TrainingOptions().loss.endOfSpeechWeight
+
+  @Flag(help: "Hold the whole distillation target constant, not only its parameters.")
+  var classicStopGradient = false
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      The way from noise to data: linear, as all released models; or trigonometric, cosine and sine, \
+      for models that begin from nothing.
+      """, valueName: "name"))
+  var path = TrainingOptions().loss.path
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      A setting of the flow loss by its official name, such as num_neg=64 or p_equal=0.75; may be \
+      given several times.
+      """, valueName: "key=value"))
+  var flow: [FlowSetting] = []
+
+  @Flag(
+    help: "Do not teach the longest utterances of a batch their end, as the official trainer does not."
+  )
+  var officialEnds = false
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Latent statistics: model keeps the model's, data takes those of all training latents, ema \
+      moves towards the batches of the first 1000 steps.
+      """, valueName: "kind"))
+  var statistics = TrainingOptions().statistics
+
+  @Option(help: ArgumentHelp("Steps in which --statistics ema moves.", valueName: "n"))
+  var statisticsSteps = TrainingOptions().statisticsSteps
+
+  @Option(
+    help: ArgumentHelp(
+      "How much of the statistics a micro-batch keeps, with --statistics ema.", valueName: "x"))
+  var statisticsDecay = TrainingOptions().statisticsDecay
+
+  @Option(
+    help: ArgumentHelp(
+      "Leave out longer utterances, or cut them where the times of words are known.",
+      valueName: "s"))
+  var maxSeconds = TrainingOptions().maxSeconds
+
+  @Option(
+    help: ArgumentHelp(
+      "The longest voice prompt, taken from another utterance of the speaker; 0: none.",
+      valueName: "s"))
+  var promptSeconds = TrainingOptions().promptSeconds
+
+  @Option(
+    help: ArgumentHelp(
+      "Sort so many batches by length before they are cut; 1: not at all.", valueName: "n"))
+  var bucketBatches = TrainingOptions().bucketBatches
+
+  func validate() throws {
+    try check("text-dropout", Double(textDropout), 0...1)
+    try check("voice-dropout", Double(voiceDropout), 0...1)
+    try check("distill-prob", Double(distillProb), 0...1)
+    guard distillProb > 0 else { throw ValidationError("--distill-prob must be above 0.") }
+    try check("multiplier", multiplier, atLeast: 1)
+    guard multiplier <= 1024 else { throw ValidationError("--multiplier must be at most 1024.") }
+    try check("statistics-steps", statisticsSteps, atLeast: 0)
+    try check("statistics-decay", Double(statisticsDecay), 0...1)
+    try check("eos-weight", Double(eosWeight), 0...1000)
+    try check("max-seconds", maxSeconds, 0.1...3600)
+    try check("prompt-seconds", promptSeconds, 0...3600)
+    try check("bucket-batches", bucketBatches, atLeast: 1)
+    guard bucketBatches <= 4096 else {
+      throw ValidationError("--bucket-batches must be at most 4096.")
+    }
+  }
+
+  func set(_ options: inout TrainingOptions) {
+    options.loss.textDropout = textDropout
+    options.loss.voiceDropout = voiceDropout
+    options.loss.lsd.distillationProbability = distillProb
+    options.loss.multiplier = multiplier
+    options.loss.endOfSpeechWeight = eosWeight
+    options.loss.lsd.stopsTargetGradient = classicStopGradient
+    options.loss.path = path
+    options.loss.teachesEveryEnd = !officialEnds
+    for setting in flow { setting.set(&options) }
+    options.statistics = statistics
+    options.statisticsSteps = statisticsSteps
+    options.statisticsDecay = statisticsDecay
+    options.maxSeconds = maxSeconds
+    options.promptSeconds = promptSeconds
+    options.bucketBatches = bucketBatches
+  }
+}
