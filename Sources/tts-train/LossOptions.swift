@@ -5,11 +5,17 @@ import Training
 
 /// What the loss is made of, and from which data.
 struct LossAndDataOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Probability of leaving out an utterance's text.", valueName: "p"))
-  var textDropout = TrainingOptions().loss.textDropout
+  @Option(
+    help: ArgumentHelp(
+      "Probability of leaving out an utterance's text. Default: 0.2, with --distill 0.",
+      valueName: "p"))
+  var textDropout: Float?
 
-  @Option(help: ArgumentHelp("Probability of leaving out its voice prompt.", valueName: "p"))
-  var voiceDropout = TrainingOptions().loss.voiceDropout
+  @Option(
+    help: ArgumentHelp(
+      "Probability of leaving out its voice prompt. Default: 0.2, with --distill 0.",
+      valueName: "p"))
+  var voiceDropout: Float?
 
   @Option(
     help: ArgumentHelp(
@@ -82,8 +88,8 @@ struct LossAndDataOptions: ParsableArguments {
   var bucketBatches = TrainingOptions().bucketBatches
 
   func validate() throws {
-    try check("text-dropout", Double(textDropout), 0...1)
-    try check("voice-dropout", Double(voiceDropout), 0...1)
+    try check("text-dropout", Double(textDropout ?? 0), 0...1)
+    try check("voice-dropout", Double(voiceDropout ?? 0), 0...1)
     try check("distill-prob", Double(distillProb), 0...1)
     guard distillProb > 0 else { throw ValidationError("--distill-prob must be above 0.") }
     try check("multiplier", multiplier, atLeast: 1)
@@ -99,9 +105,11 @@ struct LossAndDataOptions: ParsableArguments {
     }
   }
 
-  func set(_ options: inout TrainingOptions) {
-    options.loss.textDropout = textDropout
-    options.loss.voiceDropout = voiceDropout
+  /// - Parameter distills: whether a teacher says what is learned; it always knows text and voice.
+  func set(_ options: inout TrainingOptions, distills: Bool) {
+    let usual = options.loss
+    options.loss.textDropout = textDropout ?? (distills ? 0 : usual.textDropout)
+    options.loss.voiceDropout = voiceDropout ?? (distills ? 0 : usual.voiceDropout)
     options.loss.lsd.distillationProbability = distillProb
     options.loss.multiplier = multiplier
     options.loss.endOfSpeechWeight = eosWeight

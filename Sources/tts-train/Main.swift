@@ -40,7 +40,7 @@ struct Train: ToolWithCommands {
     var options = TrainingOptions()
     steps.set(&options)
     optimizer.set(&options)
-    loss.set(&options)
+    loss.set(&options, distills: task.distill != nil)
     task.set(&options.task, seed: options.seed)
     if !tune.list, !tune.dryRun { try TrainingRun.check(files.run, resumes: files.resume) }
     var trainable = try ModelRegistry.open(files.model).trainable(options.task)

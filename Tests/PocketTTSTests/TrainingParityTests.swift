@@ -1,6 +1,6 @@
 import Base
 import ModelInterface
-import NeuralNetworks
+@testable import NeuralNetworks
 import Safetensors
 import Tensors
 import TestSupport
@@ -120,5 +120,26 @@ import Testing
     assertClose(
       moved["flow_lm.emb_std"]?.values ?? [], try setup.fixture.floats("stats.std"),
       tolerance: 1e-6)
+  }
+
+  /// What section 1.9 of the facts states: on the trigonometric path the error of the path's velocity is
+  /// that of the linear one, weighted.
+  @Test func theTrigonometricPathIsTheLinearOneWeighted() throws {
+    for normal in stride(from: Float(-3), through: 3, by: 0.5) {
+      let t = FlowPath.trigonometric.time(normal: normal, location: 0, scale: 1)
+      // t = cos φ / (cos φ + sin φ).
+      let (cosine, sine) = (t / (t * t + (1 - t) * (1 - t)).squareRoot(),
+        (1 - t) / (t * t + (1 - t) * (1 - t)).squareRoot())
+      let (x, e, v): (Float, Float, Float) = (0.7, -1.1, 0.4)
+      let point = (cosine * x + sine * e) / (cosine + sine)
+      let (cleaned, noise) = (point + (1 - t) * v, point - t * v)
+      let error = (-sine * cleaned + cosine * noise) - (-sine * x + cosine * e)
+      let weight = try #require(
+        FlowPath.trigonometric.errorWeight(Tensor([t], shape: [1, 1]))).scalar
+      let expected = weight * (v - (x - e)) * (v - (x - e))
+      #expect(abs(error * error - expected) <= 1e-5)
+    }
+    // The angle is uniform: half of the normal law lies on either side of its middle.
+    #expect(abs(FlowPath.trigonometric.time(normal: 0, location: 0, scale: 1) - 0.5) < 1e-6)
   }
 }
