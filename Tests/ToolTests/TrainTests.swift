@@ -17,7 +17,7 @@ import Testing
     try write("valid.ttsr", 20..<24)
   }
 
-  private func write(
+  func write(
     _ name: String, _ ids: Range<Int>, header: StreamHeader = StreamHeader(),
     change: (inout Record) -> Void = { _ in }
   ) throws {
@@ -38,7 +38,7 @@ import Testing
     try writeStream(records, to: folder.file(name), header: header)
   }
 
-  private func arguments(
+  func arguments(
     _ run: String, _ more: [String] = [], train: String = "train-*.ttsr"
   ) -> [String] {
     [
@@ -49,7 +49,7 @@ import Testing
     ] + more
   }
 
-  private func train(
+  func train(
     _ run: String, _ more: [String] = [], train: String = "train-*.ttsr"
   ) throws -> ProcessResult {
     try runTool("tts-train", arguments(run, more, train: train), directory: folder.path)
@@ -67,11 +67,11 @@ import Testing
     return process.wait()
   }
 
-  private func weights(_ run: String) throws -> [UInt8] {
+  func weights(_ run: String) throws -> [UInt8] {
     try folder.read(run + "/model.safetensors")
   }
 
-  private func trainLines(_ run: String) -> Int {
+  func trainLines(_ run: String) -> Int {
     let bytes = (try? folder.read(run + "/progress.jsonl")) ?? []
     return String(decoding: bytes, as: UTF8.self).components(separatedBy: #""type":"train""#).count
       - 1
