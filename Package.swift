@@ -20,7 +20,7 @@ let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
 ]
 
 /// C and C++ of our own.
-let cModules = ["CKernels", "CSentencePiece", "CCurl"]
+let cModules = ["CKernels", "CSentencePiece", "CCurl", "CMPI"]
 
 /// Models: folders of `Sources/Models`. Target, tests and the registry's dependency follow from the name.
 let models = ["PocketTTS"]
@@ -33,6 +33,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Safetensors", ["Base"]),
   ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
   ("Hub", ["Base", "CCurl", crypto]),
+  ("Processes", ["Base", "CMPI"]),
   ("NeuralNetworks", ["Base", "Tensors", "Safetensors"]),
   ("AudioRecords", ["Base", "Audio", "Safetensors", "Records"]),
   ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
@@ -43,7 +44,10 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
   (
     "Training",
-    ["Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "ModelInterface", "Text"]
+    [
+      "Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "Processes", "ModelInterface",
+      "Text",
+    ]
   ),
   ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),
 ]
@@ -74,8 +78,8 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   (
     "tts-train",
     [
-      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Training", "ModelInterface",
-      "ModelRegistry",
+      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Processes", "Training",
+      "ModelInterface", "ModelRegistry",
     ]
   ),
   (

@@ -40,6 +40,9 @@ public struct CommonOptions: ParsableArguments, Sendable {
   /// Default options.
   public init() {}
 
+  /// Whether the user chose a number of threads.
+  public var choosesThreads: Bool { threadCount > 0 }
+
   /// Threads to compute with; at least 1.
   public var threads: Int { threadCount > 0 ? threadCount : ThreadBudget.processorCount }
 

@@ -8,6 +8,7 @@ final class Messages: Sendable {
   private struct State {
     var progressShown = false
     var lastProgress = -1.0
+    var isSilent = false
   }
 
   private let program: String
@@ -22,6 +23,9 @@ final class Messages: Sendable {
     least = options.quiet ? .error : options.verbose ? .debug : .info
     showsProgress = !options.quiet && options.log == .text && isatty(STDERR_FILENO) == 1
   }
+
+  /// Writes nothing from now on, errors included.
+  func becomeSilent() { state.withLock { $0.isSilent = true } }
 
   func isShown(_ level: Level) -> Bool {
     switch level {
@@ -46,6 +50,7 @@ final class Messages: Sendable {
     }
     line.append(10)
     state.withLock { state in
+      guard !state.isSilent else { return }
       if state.progressShown { put(Array("\r\u{1B}[K".utf8)) }
       state.progressShown = false
       put(line)
@@ -57,7 +62,7 @@ final class Messages: Sendable {
     guard showsProgress else { return }
     let now = Clock.seconds()
     let isDue = state.withLock { state in
-      guard now - state.lastProgress >= 0.2 else { return false }
+      guard now - state.lastProgress >= 0.2, !state.isSilent else { return false }
       state.lastProgress = now
       state.progressShown = true
       return true

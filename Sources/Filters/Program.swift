@@ -30,17 +30,26 @@ func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
   do {
     try tool.execute(run)
     try closeStandardOutput()
-    leave(run.end(nil))
+    leave(run, nil)
   } catch is BrokenPipe {
-    leave(run.end(nil))
+    leave(run, nil)
   } catch let failure as Failure {
-    leave(run.end(failure))
+    leave(run, failure)
   } catch  where error is ValidationError || error is CleanExit || error is ExitCode {
     TemporaryFiles.deleteAll()
+    run.doLastAct()
     Root.exit(withError: error)
   } catch {
-    leave(run.end(Failure.unexpected(error)))
+    leave(run, Failure.unexpected(error))
   }
+}
+
+/// Says how a run ended, and ends the process.
+private func leave(_ run: ToolRun, _ failure: Failure?) -> Never {
+  let code = run.end(failure)
+  TemporaryFiles.deleteAll()
+  run.doLastAct()
+  leave(code)
 }
 
 /// A late write error (a quota, a network file system) shows only when the descriptor is closed.

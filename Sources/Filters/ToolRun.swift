@@ -8,6 +8,8 @@ public final class ToolRun: Sendable {
     var counts: [String: Int] = [:]
     var notes: [String: JSON] = [:]
     var warned: Set<String> = []
+    var isSilent = false
+    var lastAct: (@Sendable () -> Void)?
   }
 
   /// Who runs.
@@ -34,6 +36,26 @@ public final class ToolRun: Sendable {
 
   /// Seconds since the start.
   public var seconds: Double { Clock.seconds() - startSeconds }
+
+  /// Prints nothing from now on and writes no report: another process speaks for this one.
+  public func becomeSilent() {
+    state.withLock { $0.isSilent = true }
+    messages.becomeSilent()
+  }
+
+  /// Calls `body` when all has been said and written, just before the process ends.
+  public func atEnd(_ body: @escaping @Sendable () -> Void) {
+    state.withLock { $0.lastAct = body }
+  }
+
+  /// Does what `atEnd` was given.
+  func doLastAct() {
+    let lastAct = state.withLock { state in
+      defer { state.lastAct = nil }
+      return state.lastAct
+    }
+    lastAct?()
+  }
 
   /// Prints a warning, unless `-q`.
   public func warn(_ text: String) { messages.write(.warning, text) }
@@ -80,7 +102,7 @@ public final class ToolRun: Sendable {
           "record": failure.record.map(JSON.string) ?? .null,
         ])
     }
-    guard let path = options.report else { return code }
+    guard let path = options.report, !state.withLock({ $0.isSilent }) else { return code }
     do {
       try AtomicFile.write(report(failure).canonicalBytes + [10], to: path)
       return code
@@ -122,7 +144,7 @@ public final class ToolRun: Sendable {
     object["seconds"] = .number((seconds * 1000).rounded() / 1000)
     object["processor_seconds"] = .number(processor(usage.ru_utime) + processor(usage.ru_stime))
     object["peak_memory_bytes"] = .integer(Int64(Self.peakMemory ?? usage.ru_maxrss * 1024))
-    object["threads"] = .integer(Int64(options.threads))
+    object["threads"] = .integer(Int64(ThreadBudget.limit))
     object["counts"] = .object(counts.mapValues { .integer(Int64($0)) })
     object["exit_code"] = .integer(Int64(failure?.kind.rawValue ?? 0))
     object["message"] = failure.map { .string($0.description) } ?? .null

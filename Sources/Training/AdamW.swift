@@ -74,35 +74,6 @@ public struct AdamW: Sendable {
   }
 }
 
-/// Gradients of a step, summed over its micro-batches.
-public struct GradientSum: Sendable {
-  /// One sum for each parameter; nil where no loss depended on it.
-  public private(set) var values: [Tensor?]
-
-  /// An empty sum.
-  public init(count: Int) { values = Array(repeating: nil, count: count) }
-
-  /// Adds the gradients of a micro-batch.
-  public mutating func add(_ gradients: [Tensor?]) {
-    for (index, gradient) in gradients.enumerated() {
-      if let gradient { values[index].accumulate(gradient) }
-    }
-  }
-
-  /// The norm of all gradients together.
-  ///
-  /// - Throws: `badInput` when it is not finite, naming a parameter.
-  public func norm(names: [String], step: Int) throws -> Double {
-    var sum = 0.0
-    for (name, gradient) in zip(names, values) {
-      guard let square = gradient?.squaredNorm else { continue }
-      guard square.isFinite else { throw Failure.nonFiniteGradient(name, step: step) }
-      sum += square
-    }
-    return sum.squareRoot()
-  }
-}
-
 /// What gradients are multiplied with so that their norm is at most `limit`; the official formula.
 public func clipScale(norm: Double, limit: Double) -> Double {
   limit > 0 ? min(1, limit / (norm + 1e-6)) : 1

@@ -93,6 +93,7 @@ public struct Checkpoints: Sendable {
     like state: TrainingState, onDamaged: (Failure) -> Void
   ) throws -> TrainingState? {
     removeLeftovers(in: folder)
+    removeUndescribed()
     var last: Failure?
     for step in steps() {
       do {
@@ -106,7 +107,17 @@ public struct Checkpoints: Sendable {
     return nil
   }
 
-  private func read(_ step: Int, like state: TrainingState) throws -> TrainingState {
+  /// Removes tensors that a killed process has written, or was about to remove, without description.
+  private func removeUndescribed() {
+    let names = Set((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+    for name in names where name.hasSuffix(".safetensors") {
+      let stem = name.dropLast(".safetensors".count)
+      if Int(stem) != nil, !names.contains(stem + ".json") { unlink(folder + "/" + name) }
+    }
+  }
+
+  /// The checkpoint of a step.
+  func read(_ step: Int, like state: TrainingState) throws -> TrainingState {
     let description = path(step, ".json")
     let file = path(step, ".safetensors")
     guard let data = FileManager.default.contents(atPath: description) else {

@@ -1,11 +1,13 @@
 import Base
 import Foundation
 import Glibc
+import Processes
 
 /// `progress.jsonl`: one JSON object a line, in the official trainer's form. A continued run cuts
 /// off what lies past its checkpoint, so that the file reads as one run.
 final class ProgressLog {
   private let path: String
+  /// -1 in a process that leaves writing to another.
   private var descriptor: Int32
   /// The type and step of each line but the `train` ones.
   private var noted: Set<String> = []
@@ -14,28 +16,38 @@ final class ProgressLog {
 
   /// Opens the log.
   ///
-  /// - Parameter step: lines of later steps are removed; nil begins anew.
-  init(path: String, keepingUpTo step: Int?) throws {
+  /// - Parameters:
+  ///   - step: lines of later steps are removed; nil begins anew.
+  ///   - group: the processes that need to know it; its root writes.
+  init(path: String, keepingUpTo step: Int?, group: ProcessGroup) throws {
     self.path = path
     descriptor = -1
-    var kept: [UInt8] = []
-    if let step, let data = FileManager.default.contents(atPath: path) {
-      for line in data.split(separator: 10) {
-        guard let json = try? JSON.parse(Array(line)), let number = json["step"]?.integer,
-          number <= step
-        else { continue }
-        note(json["type"]?.string ?? "", number, json["metrics"])
-        kept += line + [10]
+    let kept: [UInt8] = try group.fromRoot {
+      let kept = step.map { Self.lines(of: path, upTo: $0) } ?? []
+      try AtomicFile.write(kept, to: path)
+      descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+      guard descriptor >= 0 else {
+        throw Failure.systemCall("open", path, writing: true, code: errno)
       }
+      return kept
     }
-    try AtomicFile.write(kept, to: path)
-    descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw Failure.systemCall("open", path, writing: true, code: errno)
+    for line in kept.split(separator: 10) {
+      guard let json = try? JSON.parse(Array(line)), let number = json["step"]?.integer else {
+        continue
+      }
+      note(json["type"]?.string ?? "", number, json["metrics"])
     }
   }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  private static func lines(of path: String, upTo step: Int) -> [UInt8] {
+    guard let data = FileManager.default.contents(atPath: path) else { return [] }
+    let lines = data.split(separator: 10).filter { line in
+      (try? JSON.parse(Array(line)))?["step"]?.integer.map { $0 <= step } ?? false
+    }
+    return lines.flatMap { $0 + [10] }
+  }
 
   /// Whether there is a line of a type, other than `train`, for a step.
   func has(_ type: String, _ step: Int) -> Bool { noted.contains("\(type) \(step)") }
@@ -56,13 +68,15 @@ final class ProgressLog {
     object["step"] = .integer(Int64(step))
     object["time"] = .string(Self.time())
     if let metrics { object["metrics"] = .object(metrics.mapValues { Self.number($0) }) }
-    let line = JSON.object(object).canonicalBytes + [10]
-    try line.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
+    if descriptor >= 0 {
+      let line = JSON.object(object).canonicalBytes + [10]
+      try line.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
+    }
     note(type, step, object["metrics"])
   }
 
   /// Sees to it that all lines are on the disk.
-  func synchronize() { fsync(descriptor) }
+  func synchronize() { if descriptor >= 0 { fsync(descriptor) } }
 
   /// JSON has no infinities.
   static func number(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }

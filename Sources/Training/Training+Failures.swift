@@ -152,6 +152,24 @@ extension Failure {
     .interrupted, problem: "interrupted", remedy: "run the same command with --resume")
 }
 
+// What is wrong with a number of processes.
+extension Failure {
+  static func oddProcesses(_ count: Int) -> Failure {
+    Failure(
+      .usage, problem: "\(count) processes cannot train together",
+      remedy: "start a power of two: 2, 4, 8, …")
+  }
+
+  static func unevenProcesses(_ count: Int, accumulate: Int) -> Failure {
+    let fitting = accumulate & -accumulate
+    return Failure(
+      .usage,
+      problem: "--accumulate \(accumulate) cannot be shared evenly by \(count) processes",
+      remedy: "make it a multiple of \(count), or start "
+        + (fitting == 1 ? "one process" : "at most \(fitting), a power of two"))
+  }
+}
+
 extension Failure {
   static func nonFiniteLoss(step: Int) -> Failure {
     Failure(

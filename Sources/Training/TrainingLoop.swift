@@ -1,6 +1,7 @@
 import Base
 import Glibc
 import ModelInterface
+import Processes
 import Tensors
 
 /// The steps of a run. All that is random follows from the seed and the number of the micro-batch,
@@ -11,14 +12,13 @@ struct TrainingLoop {
   private let constants: [String: Tensor]
   private let options: TrainingOptions
   private let validation: Corpus?
-  private let loader: ExampleLoader
   private let validationLoader: ExampleLoader?
-  private let plan: BatchPlan
+  private let group: ProcessGroup
   /// nil when nothing is to be written.
   private let log: ProgressLog?
   private let observer: TrainingObserver
+  private var source: StepGradients
   private var state: TrainingState
-  private var upcoming: (number: Int, job: Job<[TrainingExample]>)?
   private var summary: TrainingSummary
 
   /// The seed of validation: the same for all runs, so that they compare.
@@ -27,7 +27,7 @@ struct TrainingLoop {
   init(
     trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
     training: Corpus, validation: Corpus?, state: TrainingState, log: ProgressLog?,
-    observer: TrainingObserver
+    group: ProcessGroup, observer: TrainingObserver
   ) {
     self.trainable = trainable
     self.constants = constants
@@ -35,14 +35,14 @@ struct TrainingLoop {
     self.validation = validation
     self.state = state
     self.log = log
+    self.group = group
     self.observer = observer
-    loader = ExampleLoader(training, promptSeconds: options.promptSeconds)
+    source = StepGradients(
+      trainable: trainable, constants: constants, options: options, training: training,
+      group: group)
     validationLoader = validation.map {
       ExampleLoader($0, promptSeconds: options.promptSeconds)
     }
-    plan = BatchPlan(
-      lengths: training.utterances.map { $0.frames + $0.tokens }, batch: options.batch,
-      pool: options.bucketBatches, seed: options.seed)
     summary = TrainingSummary(
       steps: state.step, firstStep: state.step, validation: [:], firstValidation: [:],
       secondsPerStep: 0)
@@ -62,15 +62,16 @@ struct TrainingLoop {
     let clock = StepClock(last: options.steps)
     while true {
       let step = state.step
-      if observer.isInterrupted() {
+      if try isStopped() {
         if saved != step { try write(save) }
         throw Failure.stopped
       }
       var isLast = step == options.steps
       if step % options.validEvery == 0 || isLast, log?.has("valid", step) != true {
-        try validate()
-        if observer.isInterrupted() { continue }
+        // A validation that is whole counts, with what follows from it, even if the run stops here.
+        guard try validate() else { continue }
         if options.keepsBest, best?.step == step { try saveBest(state) }
+        if try isStopped() { continue }
       }
       if !isLast, let best, isExhausted {
         isLast = true
@@ -121,8 +122,15 @@ struct TrainingLoop {
     lastLoss.map { ", loss " + rounded($0) } ?? ""
   }
 
+  /// Whether a signal has asked any of the processes to stop.
+  private func isStopped() throws -> Bool { try group.agree(stops: observer.isInterrupted()) }
+
   private func write(_ save: (TrainingState) throws -> Void) throws {
     log?.synchronize()
+    if group.size > 1 {
+      let parameters = zip(state.parameters.names, state.parameters.values)
+      try group.checkSame(digest(of: parameters.map { ($0, $1) }).bytes, "weights")
+    }
     try save(state)
     if log?.has("checkpoint", state.step) == false {
       try log?.write("checkpoint", step: state.step)
@@ -134,21 +142,7 @@ struct TrainingLoop {
   private mutating func makeStep() throws -> Double {
     let start = Seconds.now()
     let step = state.step
-    var gradients = GradientSum(count: state.parameters.names.count)
-    var metrics = MetricMeans()
-    for micro in 0..<options.accumulate {
-      let number = step * options.accumulate + micro
-      let batch = try examples(number)
-      if options.statistics == .ema, step < options.statisticsSteps {
-        state.buffers.merge(
-          trainable.buffers(
-            state.buffers, movedTowards: batch, decay: options.statisticsDecay)
-        ) { $1 }
-      }
-      let (parts, report) = try microBatch(batch, number: number)
-      gradients.add(parts)
-      metrics.add(report, weight: 1)
-    }
+    let (gradients, metrics) = try source.compute(&state)
     let norm = try gradients.norm(names: state.parameters.names, step: step + 1)
     let rate = options.rate.rate(step: step, of: options.steps)
     state.optimizer.step(
@@ -168,53 +162,21 @@ struct TrainingLoop {
     return seconds
   }
 
-  private func microBatch(
-    _ batch: [TrainingExample], number: Int
-  ) throws -> ([Tensor?], [String: Double]) {
-    let tape = Tape()
-    let variables = state.parameters.values.map { tape.watch($0) }
-    var random = RandomNumbers(seed: options.seed, name: "training \(number)")
-    return try ProductPrecision.inBFloat16(options.usesBFloat16) {
-      let report = try trainable.loss(
-        of: batch,
-        parameters: constants.merging(zip(state.parameters.names, variables)) { $1 },
-        buffers: state.buffers, options: options.loss, isEvaluation: false, random: &random)
-      guard report.loss.scalar.isFinite else {
-        throw Failure.nonFiniteLoss(step: state.step + 1)
-      }
-      let loss =
-        options.accumulate == 1 ? report.loss : report.loss * (1 / Float(options.accumulate))
-      return (tape.gradients(of: loss, for: variables), report.metrics)
-    }
-  }
-
-  /// The examples of a micro-batch; the next one is read in the meantime.
-  private mutating func examples(_ number: Int) throws -> [TrainingExample] {
-    let (loader, plan, seed) = (loader, plan, options.seed)
-    func job(_ number: Int) -> Job<[TrainingExample]> {
-      Job {
-        try ThreadBudget.alone {
-          try loader.examples(plan.batch(number), seed: seed, variesPrompts: true)
-        }
-      }
-    }
-    let current = upcoming?.number == number ? upcoming?.job : nil
-    let batch = try (current ?? job(number)).value()
-    let isLast = number + 1 == options.steps * options.accumulate
-    upcoming = isLast ? nil : (number + 1, job(number + 1))
-    return batch
-  }
-
   // MARK: Validation
 
   /// The loss on held-out utterances: nothing is dropped, all terms are computed, and noise and
-  /// times are the same each time.
-  private mutating func validate() throws {
-    guard let validation, let loader = validationLoader else { return }
-    var metrics = MetricMeans()
-    let batches = (validation.count + options.batch - 1) / options.batch
-    for number in 0..<min(batches, options.validBatches) {
-      if observer.isInterrupted() { return }
+  /// times are the same each time. The processes take batches in turn.
+  ///
+  /// - Returns: false when it was interrupted.
+  private mutating func validate() throws -> Bool {
+    guard let validation, let loader = validationLoader else { return true }
+    let count = min(
+      (validation.count + options.batch - 1) / options.batch, options.validBatches)
+    var own: [[String: Double]] = []
+    for first in stride(from: 0, to: count, by: group.size) {
+      if try isStopped() { return false }
+      let number = first + group.rank
+      guard number < count else { continue }
       observer.progress("step \(state.step): validation")
       let range = number * options.batch..<min(validation.count, (number + 1) * options.batch)
       let samples = range.map { BatchPlan.Sample(position: $0, utterance: $0) }
@@ -223,13 +185,22 @@ struct TrainingLoop {
       let report = try trainable.loss(
         of: batch, parameters: constants.merging(state.parameters.dictionary) { $1 },
         buffers: state.buffers, options: options.loss, isEvaluation: true, random: &random)
-      metrics.add(report.metrics, weight: Double(batch.reduce(0) { $0 + $1.latents.rows }))
+      own.append(report.metrics)
+    }
+    let all = try group.gather(own)
+    var metrics = MetricMeans()
+    for number in 0..<count {
+      let range = number * options.batch..<min(validation.count, (number + 1) * options.batch)
+      metrics.add(
+        all[number % group.size][number / group.size],
+        weight: Double(validation.utterances[range].reduce(0) { $0 + Int($1.frames) }))
     }
     if summary.firstValidation.isEmpty { summary.firstValidation = metrics.means }
     summary.validation = metrics.means
     try log?.write("valid", step: state.step, metrics: metrics.means)
     let parts = metrics.means.sorted { $0.key < $1.key }.map { "\($0.key) \(rounded($0.value))" }
     observer.say("step \(state.step): held out: " + parts.joined(separator: ", "))
+    return true
   }
 }
 

@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Glibc
 public import ModelInterface
+public import Processes
 import Records
 import Tensors
 import Text
@@ -50,6 +51,7 @@ public struct TrainingRun {
   private let training: Corpus
   private let validation: Corpus?
   private let options: TrainingOptions
+  private let group: ProcessGroup
   private let stage: Stage
   /// The names of the parameters that train.
   private let trained: Set<String>
@@ -59,11 +61,15 @@ public struct TrainingRun {
   /// - Parameters:
   ///   - directory: the run directory.
   ///   - toolVersion: of what its content depends on.
-  /// - Throws: `usage` when the options choose no parameters.
+  ///   - group: the processes that train together. What comes out does not depend on them.
+  /// - Throws: `usage` when the options choose no parameters, or the processes cannot share the
+  ///   micro-batches of a step.
   public init(
     directory: String, trainable: any Trainable, training: Corpus, validation: Corpus?,
-    options: TrainingOptions, toolVersion: Int
+    options: TrainingOptions, toolVersion: Int, group: ProcessGroup = .alone
   ) throws {
+    try Self.check(group, options)
+    self.group = group
     trained = try options.selection.names(of: trainable)
     self.directory = directory
     self.trainable = trainable
@@ -94,6 +100,15 @@ public struct TrainingRun {
     return false
   }
 
+  /// Refuses a number of processes that cannot share the micro-batches of a step evenly.
+  public static func check(_ group: ProcessGroup, _ options: TrainingOptions) throws {
+    let size = group.size
+    guard size & (size - 1) == 0 else { throw Failure.oddProcesses(size) }
+    guard options.accumulate % size == 0 else {
+      throw Failure.unevenProcesses(size, accumulate: options.accumulate)
+    }
+  }
+
   /// Refuses to begin where a run is, unless it is to be continued.
   public static func check(_ directory: String, resumes: Bool) throws {
     if try exists(in: directory), !resumes { throw Failure.runExists(directory) }
@@ -104,31 +119,29 @@ public struct TrainingRun {
   /// - Parameter resumes: whether a run that is there is continued.
   /// - Throws: `interrupted` after a checkpoint when the observer asks to end.
   public func train(resumes: Bool, observer: TrainingObserver) throws -> TrainingSummary {
-    try Self.check(directory, resumes: resumes)
-    try createDirectory(directory)
-    let lock = try RunLock(directory)
-    defer { lock.release() }
+    if group.isRoot {
+      try Self.check(directory, resumes: resumes)
+      try createDirectory(directory)
+    }
+    let lock = group.isRoot ? try RunLock(directory) : nil
+    defer { lock?.release() }
+    try group.checkSame(record.canonicalBytes, "model, data and options")
     let checkpoints = Checkpoints(
       folder: directory + "/checkpoints", kept: options.keptCheckpoints)
-    var state = initialState()
-    let goesOn = try Self.exists(in: directory)
-    if goesOn {
-      try compareWithRecord()
-      removeLeftovers(in: directory)
-      if let found = try checkpoints.newest(like: state, onDamaged: { observer.warn("\($0)") }) {
-        state = found
-      }
-      guard state.step <= options.steps else {
-        throw Failure.runIsLonger(state.step, than: options.steps, run: directory)
-      }
+    let goesOn = try group.fromRoot { try Self.exists(in: directory) ? 1 : 0 } == 1
+    let state = try goesOn ? continuedState(checkpoints, observer) : initialState()
+    if group.isRoot {
+      for folder in [directory, directory + "/best"] { removeLeftovers(in: folder) }
+      try writeRecord()
     }
-    try writeRecord()
     let log = try ProgressLog(
-      path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil)
+      path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil, group: group)
     if !goesOn {
       try log.write(
         "run_start", step: 0,
-        ["max_steps": .integer(Int64(options.steps)), "world_size": 1])
+        [
+          "max_steps": .integer(Int64(options.steps)), "world_size": .integer(Int64(group.size)),
+        ])
     }
     var loop = makeLoop(state, log, observer)
     let constants = constants
@@ -139,13 +152,36 @@ public struct TrainingRun {
     }
     return try loop.run(
       save: { state in
+        guard group.isRoot else { return }
         try checkpoints.write(state)
         try writeModel(state, to: directory)
       },
       saveBest: { state in
+        guard group.isRoot else { return }
         try createDirectory(directory + "/best")
         try writeModel(state, to: directory + "/best")
       })
+  }
+
+  /// The state of the newest checkpoint that is whole, or the first one where there is none.
+  private func continuedState(
+    _ checkpoints: Checkpoints, _ observer: TrainingObserver
+  ) throws -> TrainingState {
+    let first = initialState()
+    var found: TrainingState?
+    let step = try group.fromRoot {
+      try compareWithRecord()
+      found = try checkpoints.newest(
+        like: first, onDamaged: { observer.warn("\($0)") })
+      return found?.step ?? -1
+    }
+    guard step <= options.steps else {
+      throw Failure.runIsLonger(step, than: options.steps, run: directory)
+    }
+    if step >= 0, !group.isRoot {
+      found = try checkpoints.read(step, like: first)
+    }
+    return found ?? first
   }
 
   /// Makes some steps that nothing is written of.
@@ -164,7 +200,7 @@ public struct TrainingRun {
   ) -> TrainingLoop {
     TrainingLoop(
       trainable: trainable, constants: constants, options: options, training: training,
-      validation: validation, state: state, log: log, observer: observer)
+      validation: validation, state: state, log: log, group: group, observer: observer)
   }
 
   /// The parameters that do not train.

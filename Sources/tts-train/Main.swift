@@ -4,6 +4,7 @@ import Filters
 import Foundation
 import ModelInterface
 import ModelRegistry
+import Processes
 import Tensors
 import Training
 
@@ -17,6 +18,7 @@ struct Train: ToolWithCommands {
     examples: [
       "tts-train --model MODEL --train 'shards/train-*.ttsr' --run runs/mine",
       "tts-train --model MODEL --train T.ttsr --valid V.ttsr --run runs/mine --lr 2e-5 --resume",
+      "mpirun -n 4 tts-train --model MODEL --train 'shards/*.ttsr' --run runs/mine --accumulate 8",
     ],
     discussion: """
       Records need latents (tts-mimi-encode) and tokens (tts-tokenize) of the model itself. The run
@@ -37,12 +39,24 @@ struct Train: ToolWithCommands {
     if files.valid.isEmpty, steps.keepBest || steps.patience > 0 {
       throw ValidationError("--keep-best and --patience need --valid.")
     }
+    let group = try ProcessGroup.launched()
+    run.atEnd { group.leave() }
+    if !group.isRoot { run.becomeSilent() }
+    try group.together { try work(run, group) }
+  }
+
+  /// The work of one of the processes that train together.
+  private func work(_ run: ToolRun, _ group: ProcessGroup) throws {
+    try shareProcessors(run, group)
     var options = TrainingOptions()
     steps.set(&options)
     optimizer.set(&options)
     loss.set(&options, distills: task.distill != nil)
     task.set(&options.task, seed: options.seed)
-    if !tune.list, !tune.dryRun { try TrainingRun.check(files.run, resumes: files.resume) }
+    try TrainingRun.check(group, options)
+    if !tune.list, !tune.dryRun, group.isRoot {
+      try TrainingRun.check(files.run, resumes: files.resume)
+    }
     var trainable = try ModelRegistry.open(files.model).trainable(options.task)
     try trainable.check(options.loss)
     if tune.tune?.tuning == .lora {
@@ -56,18 +70,32 @@ struct Train: ToolWithCommands {
     }
     let learnt = try corpus(files.train, "--train", trainable, options, run)
     options.selection = tune.selection(suitable: suitableTuning(for: trainable, learnt))
-    if tune.list { return try list(trainable, options.selection) }
+    if tune.list {
+      if group.isRoot { try list(trainable, options.selection) }
+      return
+    }
     try sayWhatTrains(trainable, options.selection, run)
     let validation =
       files.valid.isEmpty ? nil : try corpus(files.valid, "--valid", trainable, options, run)
     let training = try TrainingRun(
       directory: files.run, trainable: trainable, training: learnt, validation: validation,
-      options: options, toolVersion: Self.tool.outputVersion)
+      options: options, toolVersion: Self.tool.outputVersion, group: group)
     let observer = TrainingObserver(
       warn: { run.warn($0) }, say: { run.say($0) }, progress: { line in run.progress(line) },
       isInterrupted: { run.isInterrupted })
-    if tune.dryRun { return try rehearse(training, observer) }
+    if tune.dryRun { return try rehearse(training, observer, group) }
     report(try training.train(resumes: files.resume, observer: observer), run)
+  }
+
+  /// Processes on one machine divide its processors, unless the user did.
+  private func shareProcessors(_ run: ToolRun, _ group: ProcessGroup) throws {
+    guard group.size > 1 else { return }
+    let share = try group.shareOfProcessors()
+    if !common.choosesThreads { ThreadBudget.limit = share.threads }
+    run.say("\(group.size) processes of \(ThreadBudget.limit) threads")
+    if share.isBound, !common.choosesThreads {
+      run.warn("the launcher leaves processors idle; consider mpirun --bind-to none")
+    }
   }
 
   // MARK: What trains
@@ -104,8 +132,11 @@ struct Train: ToolWithCommands {
     try output.finish()
   }
 
-  private func rehearse(_ training: TrainingRun, _ observer: TrainingObserver) throws {
+  private func rehearse(
+    _ training: TrainingRun, _ observer: TrainingObserver, _ group: ProcessGroup
+  ) throws {
     let result = try training.rehearse(steps: 3, observer: observer)
+    guard group.isRoot else { return }
     let copies = optimizer.emaDecay > 0 ? 5 : 4
     let output = try ByteOutput(path: nil)
     let lines = [

@@ -17,14 +17,14 @@ import Testing
     try write("valid.ttsr", 20..<24)
   }
 
-  private func write(
+  func write(
     _ name: String, _ ids: Range<Int>, header: StreamHeader = StreamHeader(),
     change: (inout Record) -> Void = { _ in }
   ) throws {
     try writeTrainingShard(folder.file(name), ids, header: header, change: change)
   }
 
-  private func arguments(
+  func arguments(
     _ run: String, _ more: [String] = [], train: String = "train-*.ttsr"
   ) -> [String] {
     [
@@ -35,7 +35,7 @@ import Testing
     ] + more
   }
 
-  private func train(
+  func train(
     _ run: String, _ more: [String] = [], train: String = "train-*.ttsr"
   ) throws -> ProcessResult {
     try runTool("tts-train", arguments(run, more, train: train), directory: folder.path)
@@ -53,11 +53,11 @@ import Testing
     return process.wait()
   }
 
-  private func weights(_ run: String) throws -> [UInt8] {
+  func weights(_ run: String) throws -> [UInt8] {
     try folder.read(run + "/model.safetensors")
   }
 
-  private func trainLines(_ run: String) -> Int {
+  func trainLines(_ run: String) -> Int {
     let bytes = (try? folder.read(run + "/progress.jsonl")) ?? []
     return String(decoding: bytes, as: UTF8.self).components(separatedBy: #""type":"train""#).count
       - 1

@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Glibc
 import ModelInterface
+import Processes
 import Tensors
 import TestSupport
 import Testing
@@ -18,7 +19,7 @@ import Testing
     try writeShard(folder.file("valid.ttsr"), ids: 40..<47)
   }
 
-  private func options(_ change: (inout TrainingOptions) -> Void = { _ in }) -> TrainingOptions {
+  func options(_ change: (inout TrainingOptions) -> Void = { _ in }) -> TrainingOptions {
     var options = TrainingOptions()
     options.steps = 12
     options.batch = 4
@@ -33,10 +34,10 @@ import Testing
   }
 
   @discardableResult
-  private func train(
+  func train(
     _ name: String, _ options: TrainingOptions, resumes: Bool = false,
     observer: TrainingObserver = observer(), train: String = "train-*.ttsr",
-    trainable: TinyTrainable = TinyTrainable()
+    trainable: TinyTrainable = TinyTrainable(), group: ProcessGroup = .alone
   ) throws -> TrainingSummary {
     func corpus(_ pattern: String) throws -> Corpus {
       try Corpus(
@@ -45,20 +46,21 @@ import Testing
     }
     let run = try TrainingRun(
       directory: folder.file(name), trainable: trainable, training: try corpus(train),
-      validation: try corpus("valid.ttsr"), options: options, toolVersion: 1)
+      validation: try corpus("valid.ttsr"), options: options, toolVersion: 1, group: group)
     return try run.train(resumes: resumes, observer: observer)
   }
 
-  private func model(_ name: String) throws -> [UInt8] {
+  func model(_ name: String) throws -> [UInt8] {
     try folder.read(name + "/model.safetensors")
   }
 
   /// The lines of the log without what depends on the clock and on where it was interrupted.
-  private func progress(_ name: String) throws -> [JSON] {
+  func progress(_ name: String) throws -> [JSON] {
     try folder.read(name + "/progress.jsonl").split(separator: 10).map {
       var line = try #require(try JSON.parse(Array($0)).object)
       line["time"] = nil
       line["seconds"] = nil
+      line["world_size"] = nil
       return JSON.object(line)
     }.filter { $0["type"]?.string != "checkpoint" }
   }

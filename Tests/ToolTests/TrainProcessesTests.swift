@@ -1,0 +1,157 @@
+import Base
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// Whether several processes can be started together.
+private let hasMPI: Bool = {
+  let folders = ProcessInfo.processInfo.environment["PATH"]?.split(separator: ":") ?? []
+  return folders.contains { access($0 + "/mpirun", X_OK) == 0 }
+}()
+
+private let needsMPI = ConditionTrait.enabled(if: hasMPI, "mpirun (openmpi-bin) is not installed")
+
+extension TrainTests {
+  /// A run of so many processes; of one it is started plainly.
+  private func start(
+    _ processes: Int, _ run: String, _ more: [String] = [], timeLimit: Double = 120
+  ) throws -> RunningProcess {
+    let words = arguments(run, ["--accumulate", "4"] + more)
+    if processes == 1 {
+      return try RunningProcess(
+        toolPath("tts-train"), words, directory: folder.path, timeLimit: timeLimit)
+    }
+    return try RunningProcess(
+      "mpirun",
+      ["--allow-run-as-root", "--oversubscribe", "-n", "\(processes)", toolPath("tts-train")]
+        + words, directory: folder.path, timeLimit: timeLimit)
+  }
+
+  /// The processes that a launcher has started, in the order of their ranks.
+  private func ranks(of launcher: RunningProcess) -> [Int32] {
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return all.compactMap { Int32($0) }.sorted().filter { process in
+      // After the name in brackets: the state, the parent.
+      let stat = (try? readFile("/proc/\(process)/stat")) ?? []
+      let fields = String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?
+        .split(separator: " ") ?? []
+      return fields.count > 1 && Int32(fields[1]) == launcher.identifier
+        && String(decoding: stat, as: UTF8.self).contains("(tts-train)")
+    }
+  }
+
+  private func wait(_ seconds: Double = 60, until isReady: () -> Bool) {
+    let end = Date().addingTimeInterval(seconds)
+    while !isReady(), Date() < end { usleep(2000) }
+  }
+
+  /// All files of a run but its log, which tells the time.
+  private func content(_ run: String) throws -> [String: SHA256Digest] {
+    let names = try FileManager.default.subpathsOfDirectory(atPath: folder.file(run))
+    let files = names.filter {
+      $0 != "progress.jsonl" && !["best", "checkpoints"].contains($0)
+    }
+    return Dictionary(
+      uniqueKeysWithValues: try files.map {
+        ($0, SHA256Digest(of: try folder.read(run + "/" + $0)))
+      })
+  }
+
+  /// The log without what depends on the clock and the machine, and without checkpoints.
+  private func progress(_ run: String) throws -> [JSON] {
+    try folder.read(run + "/progress.jsonl").split(separator: 10).compactMap { line in
+      var object = try #require(try JSON.parse(Array(line)).object)
+      for name in ["time", "seconds", "world_size"] { object[name] = nil }
+      return object["type"] == "checkpoint" ? nil : .object(object)
+    }
+  }
+
+  @Test(needsMPI, .timeLimit(.minutes(5))) func processesMakeTheSameRun() throws {
+    let whole = try start(1, "whole", ["--keep-best"]).wait()
+    #expect(whole.code == 0, "\(whole.errors)")
+    let expected = try content("whole")
+    #expect(expected.count > 10)
+    for processes in [2, 4] {
+      let result = try start(processes, "of-\(processes)", ["--keep-best"]).wait()
+      #expect(result.code == 0, "\(result.errors)")
+      #expect(try content("of-\(processes)") == expected)
+      #expect(try progress("of-\(processes)") == progress("whole"))
+    }
+
+    // One of them dies: all end, and others go on.
+    let killed = try start(4, "killed", ["--keep-best"])
+    wait { trainLines("killed") >= 13 }
+    let victims = ranks(of: killed)
+    #expect(victims.count == 4)
+    kill(victims.last ?? 0, SIGKILL)
+    #expect(killed.wait().code != 0)
+    let rest = try start(2, "killed", ["--keep-best", "--resume"]).wait()
+    #expect(rest.code == 0, "\(rest.errors)")
+    #expect(try content("killed") == expected)
+
+    // One of them is asked to stop: all do, with a checkpoint.
+    let stopped = try start(2, "stopped", ["--keep-best", "--report", "report.json"])
+    wait { trainLines("stopped") >= 3 }
+    kill(ranks(of: stopped).last ?? 0, SIGTERM)
+    let result = stopped.wait()
+    #expect(result.code == 75, "\(result.errors)")
+    #expect(result.errors.components(separatedBy: "interrupted; run").count == 2)
+    #expect(try JSON.parse(folder.read("report.json"))["exit_code"] == 75)
+    let steps = trainLines("stopped")
+    #expect(steps < 40 && folder.has("stopped/checkpoints/000000\(steps < 10 ? "0" : "")\(steps).json"))
+    #expect(try start(4, "stopped", ["--keep-best", "--resume"]).wait().code == 0)
+    #expect(try weights("stopped") == weights("whole"))
+    #expect(try progress("stopped") == progress("whole"))
+  }
+
+  @Test(needsMPI, .timeLimit(.minutes(2))) func whatGoesWrongInProcessesIsSaidOnce() throws {
+    func fails(
+      _ processes: Int, _ code: Int32, _ word: String, _ more: [String]
+    ) throws {
+      let result = try start(processes, "bad", ["-q"] + more).wait()
+      #expect(result.code == code, "\(result.errors)")
+      let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("tts-train: ") }
+      #expect(lines.count == 1 && lines[0].contains(word), "\(result.errors)")
+    }
+    try fails(3, 64, "power of two", [])
+    try fails(2, 64, "--accumulate 3", ["--accumulate", "3"])
+    try fails(2, 66, "none.ttsr", ["--train", "none.ttsr"])
+    try fails(2, 65, "not finite", ["--lr", "1000", "--warmup", "0", "--clip", "0"])
+    #expect(folder.has("bad/run.json"))
+    try fails(2, 73, "already", [])
+  }
+
+  @Test(needsMPI, .enabled(if: runsSlowTests), .timeLimit(.minutes(30)), arguments: [1, 2, 4])
+  func aRunThatIsKilledTwentyTimesEndsWithTheSameBytes(processes: Int) throws {
+    let more = ["--steps", "200", "--keep-best", "--resume", "-T", "1"]
+    #expect(try start(1, "whole", more).wait().code == 0)
+    let expected = try content("whole")
+    var random = RandomNumbers(seed: UInt64(processes), name: "kills")
+    // A moment is some time after a random step, or after the start where that step has been made.
+    for step in (0..<20).map({ _ in random.index(below: 200) }).sorted() {
+      let job = try start(processes, "killed", more)
+      let made = trainLines("killed")
+      wait { trainLines("killed") >= step || trainLines("killed") < made }
+      wait { trainLines("killed") >= step }
+      usleep(UInt32(random.index(below: 300_000)))
+      let victims = processes == 1 ? [job.identifier] : ranks(of: job)
+      if !victims.isEmpty { kill(victims[random.index(below: victims.count)], SIGKILL) }
+      #expect(job.wait().code != 0)
+    }
+    let last = try start(processes, "killed", more).wait()
+    #expect(last.code == 0, "\(last.errors)")
+    #expect(try content("killed") == expected)
+    #expect(try progress("killed") == progress("whole"))
+  }
+
+  @Test func theInterfaceOfOpenMPIIsThatOfItsHeader() throws {
+    let check = try runShell(
+      """
+      pkg-config --exists ompi-c || exit 0
+      cc -std=c11 -fsyntax-only -Wall -Werror -DCMPI_CHECK -I Sources/CMPI/include \
+        $(pkg-config --cflags ompi-c) Sources/CMPI/CMPI.c
+      """, directory: packageFolder)
+    #expect(check.code == 0, "\(check.errors)")
+  }
+}
