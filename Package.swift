@@ -46,7 +46,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
     "Training",
     [
       "Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "Processes", "ModelInterface",
-      "Text",
+      "Text", yams,
     ]
   ),
   ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),

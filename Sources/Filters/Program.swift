@@ -13,11 +13,16 @@ func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
   Interruption.install()
   var command: any ParsableCommand
   do {
-    command = try Root.parseAsRoot()
+    command = try Root.parseAsRoot(Root.expand(Array(CommandLine.arguments.dropFirst())))
     guard command is any Tool else {
       try command.run()
       leave(0)
     }
+  } catch let failure as Failure {
+    // There are no options yet that could say how it is printed.
+    let line = "\(Root.tool.program): \(failure.description)\n"
+    _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    leave(failure.kind.rawValue)
   } catch {
     Root.exit(withError: error)
   }

@@ -75,6 +75,11 @@ public let toolkitVersion = "0.1.0"
 public protocol ToolGroup: ParsableCommand {
   /// Name, abstract and examples.
   static var tool: ToolDescription { get }
+  /// The arguments that are parsed for those that were given, among which a file of arguments may be
+  /// named.
+  ///
+  /// - Throws: `Failure` for a file that is not one.
+  static func expand(_ arguments: [String]) throws -> [String]
 }
 
 /// A program, or a subcommand, with options and work to do.
@@ -113,6 +118,9 @@ public protocol Tool: ToolGroup {
 extension ToolGroup {
   /// What swift-argument-parser wants to know, from `tool`.
   public static var configuration: CommandConfiguration { tool.configuration() }
+
+  /// As they were given.
+  public static func expand(_ arguments: [String]) throws -> [String] { arguments }
 
   /// Runs the program.
   public static func main() { runProgram(Self.self) }

@@ -10,12 +10,41 @@ public struct TrainingExample: Sendable {
   public var voice: Tensor?
   /// Text tokens.
   public var tokens: [Int32]
+  /// What the frozen part of a model makes of them, with the end of speech after the last frame; nil
+  /// where it has yet to be computed. Voice and text are then no longer left out at random.
+  public var features: FrozenFeatures?
 
   /// One utterance to learn from.
-  public init(latents: Tensor, voice: Tensor?, tokens: [Int32]) {
+  public init(
+    latents: Tensor, voice: Tensor?, tokens: [Int32], features: FrozenFeatures? = nil
+  ) {
     self.latents = latents
     self.voice = voice
     self.tokens = tokens
+    self.features = features
+  }
+}
+
+/// How much of a model comes before all that trains, and need be computed only once.
+public enum FrozenPart: Sendable, Hashable {
+  /// The embeddings and the first layers of the backbone.
+  case layers(Int)
+  /// All but the heads.
+  case backbone
+}
+
+/// What a frozen part makes of an utterance.
+public struct FrozenFeatures: Sendable {
+  /// The part that made them.
+  public var part: FrozenPart
+  /// Of layers: at each position. Of the backbone: what the heads read, at each frame and after the
+  /// last. `[positions, width]`.
+  public var values: Tensor
+
+  /// What a frozen part makes of an utterance.
+  public init(part: FrozenPart, values: Tensor) {
+    self.part = part
+    self.values = values
   }
 }
 
@@ -72,6 +101,17 @@ public protocol Trainable: Sendable {
   var teacherDigest: SHA256Digest? { get }
   /// - Throws: `configuration` or `usage` where it cannot learn with such a loss.
   func check(_ options: LossOptions) throws
+
+  /// The largest part of the model that comes before all that trains; nil where there is none.
+  ///
+  /// - Parameter names: of the parameters that train.
+  func frozenPart(training names: Set<String>) -> FrozenPart?
+  /// What a frozen part makes of an utterance, with the voice and the text that it has.
+  func features(
+    of example: TrainingExample, part: FrozenPart, buffers: [String: Tensor]
+  ) throws -> FrozenFeatures
+  /// The digest of all that a frozen part computes with.
+  func digest(of part: FrozenPart, buffers: [String: Tensor]) -> SHA256Digest
 
   /// The loss of a batch.
   ///

@@ -160,10 +160,11 @@ public struct Transformer: Sendable {
   /// - Parameters:
   ///   - x: `[batch * positions, width]`.
   ///   - positions: the length of each sequence.
+  ///   - range: the layers that they go through; nil: all.
   /// - Returns: `[batch * positions, width]`.
-  public func sequences(_ x: Tensor, positions: Int) -> Tensor {
+  public func sequences(_ x: Tensor, positions: Int, layers range: Range<Int>? = nil) -> Tensor {
     let rotation = rotation(first: 0, count: positions)
-    return layers.reduce(x) { x, layer in
+    return layers[range ?? 0..<layers.count].reduce(x) { x, layer in
       layer(x) {
         $0.causalAttention(sizes.attention, positions: positions, rotation: rotation)
       }

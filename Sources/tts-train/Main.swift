@@ -11,20 +11,22 @@ import Training
 /// Trains a model on shards.
 @main
 struct Train: ToolWithCommands {
-  static let commands: [any Tool.Type] = [Report.self]
+  static let commands: [any Tool.Type] = [Report.self, RecipeCommand.self]
 
   static let tool = ToolDescription(
     name: "tts-train", abstract: "Train a text-to-speech model on shards.",
     examples: [
       "tts-train --model MODEL --train 'shards/train-*.ttsr' --run runs/mine",
       "tts-train --model MODEL --train T.ttsr --valid V.ttsr --run runs/mine --lr 2e-5 --resume",
+      "tts-train --recipe finetune.yaml --run runs/mine --batch 16",
       "mpirun -n 4 tts-train --model MODEL --train 'shards/*.ttsr' --run runs/mine --accumulate 8",
     ],
     discussion: """
       Records need latents (tts-mimi-encode) and tokens (tts-tokenize) of the model itself. The run
       directory is a model directory: --model runs/mine works anywhere.
 
-      tts-train report draws the loss of runs; see tts-train report --help.
+      tts-train report draws the loss of runs, tts-train recipe prints what a recipe stands for; see
+      tts-train report --help and tts-train recipe --help.
       """)
 
   @OptionGroup(title: "Model and data") var files: FileOptions

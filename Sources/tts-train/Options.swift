@@ -26,6 +26,14 @@ func check(_ name: String, _ value: Int, atLeast lowest: Int) throws {
 struct FileOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
+      """
+      A YAML file in the official trainer's schema that says what the options say; those of the \
+      command line count more. See tts-train recipe.
+      """, valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
+  var recipe: String?
+
+  @Option(
+    help: ArgumentHelp(
       "The model to start from: a directory, a YAML file, or an official name.", valueName: "path"))
   var model: String
 

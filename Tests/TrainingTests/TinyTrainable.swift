@@ -41,6 +41,11 @@ struct TinyTrainable: Trainable {
   var isBroken = false
 
   func check(_ options: LossOptions) throws {}
+  func frozenPart(training names: Set<String>) -> FrozenPart? { nil }
+  func features(
+    of example: TrainingExample, part: FrozenPart, buffers: [String: Tensor]
+  ) throws -> FrozenFeatures { FrozenFeatures(part: part, values: example.latents) }
+  func digest(of part: FrozenPart, buffers: [String: Tensor]) -> SHA256Digest { .zero }
   func orthogonalBlocks(_ name: String, includingHead: Bool) -> [Int]? {
     blocks[name]
   }

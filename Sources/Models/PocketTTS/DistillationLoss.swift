@@ -41,7 +41,7 @@ extension FlowLM {
     func output(_ model: FlowLM, keeps: [Bool]?) -> Tensor {
       var draws = draws
       if let keeps { (draws.keepsText, draws.keepsVoice) = (keeps, keeps) }
-      return model.hidden(
+      return model.outputs(
         batch, normalized: target, draws: draws, teachesEveryEnd: teachesEveryEnd
       ).ends
     }
@@ -67,7 +67,7 @@ extension FlowLM {
     let target = normalize(concatenateRows(batch.map(\.latents))).detached()
     var whole = draws
     (whole.keepsText, whole.keepsVoice) = (batch.map { _ in true }, batch.map { _ in true })
-    let z = hidden(
+    let z = outputs(
       batch, normalized: target, draws: whole, teachesEveryEnd: options.teachesEveryEnd
     ).frames
     let samples = noise.teacher.rows / max(1, z.rows)

@@ -199,7 +199,7 @@ extension FlowLM {
     head: LearningHead
   ) throws -> LossReport {
     let target = normalize(concatenateRows(batch.map(\.latents))).detached()
-    let outputs = hidden(
+    let outputs = self.outputs(
       batch, normalized: target, draws: draws, teachesEveryEnd: options.teachesEveryEnd)
     let flow = try head.loss(
       conditions: outputs.frames, target: target, options: options, isEvaluation: isEvaluation,

@@ -134,14 +134,61 @@ struct PocketTTSTrainable: Trainable {
     case .text: return isIn("flow_lm.conditioner.")
     case .lora: return false
     case .last(let count):
-      let layer = "flow_lm.transformer.layers."
-      guard name.hasPrefix(layer) else {
+      guard let layer = Self.layer(of: name) else {
         return isOfHead || isIn("flow_lm.out_norm.", "flow_lm.z_proj.", "flow_lm.out_eos.")
       }
-      let number = Int(name.dropFirst(layer.count).prefix { $0 != "." }) ?? 0
-      return number >= layers - count
+      return layer >= layers - count
     }
   }
+
+  // MARK: The frozen part
+
+  func frozenPart(training names: Set<String>) -> FrozenPart? {
+    if case .backbone = goal { return nil }
+    let backbone = names.filter {
+      $0.hasPrefix("flow_lm.") && !$0.hasPrefix("flow_lm.flow_net.")
+        && !$0.hasPrefix("flow_lm.out_eos.")
+    }
+    if backbone.isEmpty { return .backbone }
+    var first = layers
+    for name in backbone {
+      if let layer = Self.layer(of: name) {
+        first = min(first, layer)
+      } else if !name.hasPrefix("flow_lm.out_norm."), !name.hasPrefix("flow_lm.z_proj.") {
+        return nil
+      }
+    }
+    return first > 0 ? .layers(first) : nil
+  }
+
+  /// The layer of the backbone that a parameter belongs to.
+  private static func layer(of name: String) -> Int? {
+    let prefix = "flow_lm.transformer.layers."
+    guard name.hasPrefix(prefix) else { return nil }
+    return Int(name.dropFirst(prefix.count).prefix { $0 != "." })
+  }
+
+  func features(
+    of example: TrainingExample, part: FrozenPart, buffers: [String: Tensor]
+  ) throws -> FrozenFeatures {
+    let all = parameters.merging(buffers) { $1 }.merging(tables) { $1 }
+    return try FlowLM(Weights(all, subject: model.path)["flow_lm"], configuration)
+      .features(of: example, part: part)
+  }
+
+  func digest(of part: FrozenPart, buffers: [String: Tensor]) -> SHA256Digest {
+    let used = parameters.merging(buffers) { $1 }.filter { name, _ in
+      guard name.hasPrefix("flow_lm."), !name.hasPrefix("flow_lm.flow_net."),
+        !name.hasPrefix("flow_lm.out_eos.")
+      else { return false }
+      guard case .layers(let count) = part else { return true }
+      if name.hasPrefix("flow_lm.out_norm.") || name.hasPrefix("flow_lm.z_proj.") { return false }
+      return Self.layer(of: name).map { $0 < count } ?? true
+    }
+    return ModelInterface.digest(of: used.map { ($0.key, $0.value) })
+  }
+
+  // MARK: The loss
 
   func loss(
     of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
