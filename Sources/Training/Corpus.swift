@@ -1,5 +1,4 @@
 public import Base
-import Glibc
 public import ModelInterface
 public import Records
 import Tensors
@@ -19,6 +18,18 @@ public struct Corpus: Sendable {
     var speaker: Int32
   }
 
+  /// A part of the corpus with a share of its own.
+  public struct Source: Sendable {
+    /// Its files or patterns of files.
+    public var name: String
+    /// Frames in all.
+    public var frames: Int
+    /// Its share of the samples.
+    public var share: Double
+    /// Its utterances.
+    public var utterances: Range<Int>
+  }
+
   /// The files, in order.
   public let paths: [String]
   /// Mean of each latent channel over all frames.
@@ -31,7 +42,13 @@ public struct Corpus: Sendable {
   public let leftOut: [String: Int]
   /// The utterances that were cut to the longest length.
   public let cut: Int
-  /// The digest of the content in order, wherever the files lie.
+  /// The utterances that can be cut into a voice prompt and a target.
+  public let cuttable: Int
+  /// The utterances whose records do not have the text that their tokens were made from.
+  public let textless: Int
+  /// The parts that have a share of their own in the training; one where no weights were given.
+  public let sources: [Source]
+  /// The digest of the content in order and of its division into sources, wherever the files lie.
   public let digest: SHA256Digest
   /// Records in all files.
   public let records: Int
@@ -40,6 +57,8 @@ public struct Corpus: Sendable {
   let utterances: [Utterance]
   let speakers: [[Int32]]
   let rules: ExampleRules
+  /// Which source a sample comes from.
+  let mix: SourceMix
 
   /// The number of utterances.
   public var count: Int { utterances.count }
@@ -49,53 +68,73 @@ public struct Corpus: Sendable {
   /// Reads all shards once, checking everything on the way.
   ///
   /// - Parameters:
-  ///   - patterns: files or patterns of files.
+  ///   - operands: files or patterns of files, each with a weight behind a colon or without; those
+  ///     without are one source together.
   ///   - maxSeconds: longer utterances are left out, or cut where the times of words are known.
   ///   - name: what the corpus is called in messages.
   ///   - onRecord: called with the number of records read so far; may throw to stop.
   public init(
-    _ patterns: [String], for trainable: any Trainable, maxSeconds: Double, name: String,
+    _ operands: [String], for trainable: any Trainable, maxSeconds: Double, name: String,
     onRecord: (Int) throws -> Void
   ) throws {
     let rules = ExampleRules(
       width: trainable.latentWidth, frameRate: trainable.frameRate,
       maxFrames: max(1, Int(maxSeconds * trainable.frameRate)), tokenizer: trainable.tokenizer)
-    let paths = try expand(patterns)
+    let named = CorpusSource.all(operands)
+    let mix = try SourceMix(weights: named.map { try $0.millionths() })
+    let files = try named.map { try $0.files() }
+    let paths = files.flatMap { $0 }
+    var seen = Set<String>()
+    for path in paths where !seen.insert(path).inserted { throw Failure.givenTwice(path) }
     try ShardManifest.check(paths)
     var index = CorpusIndex(rules: rules)
+    var sources: [Source] = []
     var digests: [SHA256Digest] = []
-    var headers: [StreamHeader] = []
-    for (file, path) in paths.enumerated() {
-      let reader = try RecordReader(path: path)
-      var segment = -1
-      var ordinal = 0
-      while let record = try reader.next() {
-        if reader.segment != segment {
-          segment = reader.segment
-          try check(reader.header, file: path, against: trainable)
-          headers.append(reader.header)
-        }
-        try index.add(record, file: file, ordinal: ordinal, path: path)
-        ordinal += 1
-        try onRecord(index.records)
+    for (number, source) in named.enumerated() {
+      let (first, firstFrame, leftOut) = (index.count, index.statistics.count, index.leftOut)
+      var own: [SHA256Digest] = []
+      for path in files[number] { own += try index.read(path, for: trainable, onRecord) }
+      guard index.count > first else {
+        let own = index.leftOut.merging(leftOut) { $0 - $1 }.filter { $0.value > 0 }
+        throw Failure.nothingToLearn(named.count == 1 ? name : source.name, leftOut: own)
       }
-      try index.finishFile(path)
-      digests += reader.trailers.map(\.orderedDigest)
-    }
-    guard !index.utterances.isEmpty else {
-      throw Failure.nothingToLearn(name, leftOut: index.leftOut)
+      digests.append(SHA256Digest(of: own.flatMap(\.bytes)))
+      sources.append(
+        Source(
+          name: source.name, frames: index.statistics.count - firstFrame,
+          share: mix.share(of: number), utterances: first..<index.count))
     }
     self.paths = paths
     self.rules = rules
-    digest = SHA256Digest(of: digests.flatMap(\.bytes))
-    header = StreamHeader.merging(headers)
+    self.mix = mix
+    self.sources = sources
+    digest = digests.count == 1 ? digests[0] : SHA256Digest(of: digests.flatMap(\.bytes))
+    header = StreamHeader.merging(index.headers)
     records = index.records
     utterances = index.utterances
     speakers = index.speakers
     leftOut = index.leftOut
     cut = index.cut
+    cuttable = index.cuttable
+    textless = index.textless
     frames = index.statistics.count
     (mean, deviation) = index.statistics.result()
+  }
+
+  /// Refuses options for which the records do not have what is needed.
+  ///
+  /// - Parameter name: what the corpus is called in messages.
+  public func check(_ options: ExampleOptions, name: String) throws {
+    if options.prompts == .cut, options.promptSeconds > 0, cuttable == 0 {
+      throw Failure.nothingToCut(name)
+    }
+    if options.periodDropout > 0, textless > 0 { throw Failure.noText(name, count: textless) }
+  }
+
+  /// The weights of the sources in lowest terms.
+  var weights: String {
+    sources.count == 1
+      ? "no weights" : "weights " + mix.weights.map(String.init).joined(separator: " ")
   }
 }
 
@@ -106,19 +145,47 @@ private struct CorpusIndex {
   var speakers: [[Int32]] = []
   var leftOut: [String: Int] = [:]
   var cut = 0
+  var cuttable = 0
+  var textless = 0
   var records = 0
   var statistics: ChannelStatistics
+  var headers: [StreamHeader] = []
+  private var files = 0
   private var speakerNumbers: [String: Int32] = [:]
   private var open: [Record] = []
   private var firstOrdinal = 0
+
+  var count: Int { utterances.count }
 
   init(rules: ExampleRules) {
     self.rules = rules
     statistics = ChannelStatistics(width: rules.width)
   }
 
+  /// Reads a file; gives the digests of its segments.
+  mutating func read(
+    _ path: String, for trainable: any Trainable, _ onRecord: (Int) throws -> Void
+  ) throws -> [SHA256Digest] {
+    let reader = try RecordReader(path: path)
+    var segment = -1
+    var ordinal = 0
+    while let record = try reader.next() {
+      if reader.segment != segment {
+        segment = reader.segment
+        try check(reader.header, file: path, against: trainable)
+        headers.append(reader.header)
+      }
+      try add(record, ordinal: ordinal, path: path)
+      ordinal += 1
+      try onRecord(records)
+    }
+    if let first = open.first { throw Failure.scatteredParts(record: first.id, file: path) }
+    files += 1
+    return reader.trailers.map(\.orderedDigest)
+  }
+
   /// Counts a record; an utterance is complete with its last part.
-  mutating func add(_ record: Record, file: Int, ordinal: Int, path: String) throws {
+  private mutating func add(_ record: Record, ordinal: Int, path: String) throws {
     records += 1
     if open.isEmpty { firstOrdinal = ordinal }
     guard record.part ?? 0 == open.count, open.isEmpty || open[0].id == record.id else {
@@ -136,6 +203,8 @@ private struct CorpusIndex {
       return
     }
     if material.isCut { cut += 1 }
+    if !material.cuts(frameRate: rules.frameRate, window: .infinity).isEmpty { cuttable += 1 }
+    if material.text == nil { textless += 1 }
     statistics.add(material.latents)
     let number = Int32(utterances.count)
     var speaker: Int32 = -1
@@ -149,13 +218,9 @@ private struct CorpusIndex {
     }
     utterances.append(
       Corpus.Utterance(
-        file: Int32(file), ordinal: Int32(firstOrdinal), parts: Int32(parts.count),
+        file: Int32(files), ordinal: Int32(firstOrdinal), parts: Int32(parts.count),
         frames: Int32(material.latents.rows), tokens: Int32(material.tokens.count),
         speaker: speaker))
-  }
-
-  func finishFile(_ path: String) throws {
-    if let first = open.first { throw Failure.scatteredParts(record: first.id, file: path) }
   }
 }
 
@@ -200,30 +265,6 @@ struct ChannelStatistics {
     }
     return (mean, deviation)
   }
-}
-
-/// The files that patterns stand for, in order; a name that is a file stands for itself.
-///
-/// - Throws: `noInput` where there is none; `usage` where one is named twice.
-public func expand(_ patterns: [String]) throws -> [String] {
-  var paths: [String] = []
-  for pattern in patterns {
-    var status = stat()
-    if stat(pattern, &status) == 0 {
-      paths.append(pattern)
-      continue
-    }
-    var found = glob_t()
-    defer { globfree(&found) }
-    guard glob(pattern, GLOB_NOSORT, nil, &found) == 0 else { throw Failure.noMatch(pattern) }
-    let names = (0..<Int(found.gl_pathc)).compactMap {
-      found.gl_pathv[$0].map { String(cString: $0) }
-    }
-    paths += names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-  }
-  var seen = Set<String>()
-  for path in paths where !seen.insert(path).inserted { throw Failure.givenTwice(path) }
-  return paths
 }
 
 /// Refuses latents of another codec and tokens of another tokenizer, where the stream says so.

@@ -9,6 +9,10 @@ struct Material: Sendable {
   /// `[frames, channels]`, raw.
   var latents: Tensor
   var tokens: [Int32]
+  /// What the tokens were made from; nil where the record does not say.
+  var text: String?
+  /// The words of the text with their times; nil where these are not known.
+  var words: AlignedWords?
   /// Whether it was cut to the longest length allowed.
   var isCut = false
 }
@@ -28,7 +32,7 @@ struct ExampleRules: Sendable {
   var frameRate: Double
   /// Frames of the longest utterance.
   var maxFrames: Int
-  /// Audio kept after the last word of a cut utterance, in seconds.
+  /// Audio kept after the last word of an utterance that is cut, in seconds.
   static let tail = 0.2
   var tokenizer: any Tokenizer
 
@@ -59,11 +63,12 @@ struct ExampleRules: Sendable {
       throw Failure.missing("tokens", of: first.id, file: file, tool: "tts-tokenize")
     }
     var material = Material(
-      latents: Tensor(values, shape: [frames, width]), tokens: try array.int32s())
+      latents: Tensor(values, shape: [frames, width]), tokens: try array.int32s(),
+      text: first.text, words: AlignedWords(first))
     guard material.latents.squaredNorm.isFinite else {
       throw Failure.nonFiniteLatents(record: first.id, file: file)
     }
-    if frames > maxFrames { try cut(&material, to: first) }
+    if frames > maxFrames { try cut(&material) }
     guard !material.tokens.isEmpty else { throw LeftOut.noText }
     let size = tokenizer.size
     if let token = material.tokens.first(where: { $0 < 0 || Int($0) >= size }) {
@@ -73,20 +78,21 @@ struct ExampleRules: Sendable {
   }
 
   /// Cuts an utterance that is too long after the last word that fits, text and sound together.
-  private func cut(_ material: inout Material, to record: Record) throws {
-    guard let ends = try record.arrays["word_ends"]?.floats(), let text = record.text else {
-      throw LeftOut.tooLong
-    }
-    let words = text.split(whereSeparator: \.isWhitespace)
+  private func cut(_ material: inout Material) throws {
+    guard var words = material.words else { throw LeftOut.tooLong }
     let limit = Double(maxFrames) / frameRate
-    guard words.count == ends.count,
-      let count = ends.lastIndex(where: { $0.isFinite && $0 > 0 && Double($0) <= limit }),
-      ends[...count].allSatisfy({ !($0.isFinite && Double($0) > limit) })
+    let ends = words.ends
+    guard let last = ends.lastIndex(where: { $0.isFinite && $0 > 0 && Double($0) <= limit }),
+      ends[...last].allSatisfy({ !($0.isFinite && Double($0) > limit) })
     else { throw LeftOut.tooLong }
-    let frames = min(maxFrames, Int((Double(ends[count]) + Self.tail) * frameRate))
+    let frames = min(maxFrames, Int((Double(ends[last]) + Self.tail) * frameRate))
     guard frames > 0, frames <= material.latents.rows else { throw LeftOut.tooLong }
+    words.keep(first: last + 1)
+    let text = words.text(of: 0...)
     material.latents = material.latents.rows(0..<frames)
-    material.tokens = try tokenizer.encode(words[...count].joined(separator: " "))
+    material.tokens = try tokenizer.encode(text)
+    material.text = text
+    material.words = words
     material.isCut = true
   }
 }

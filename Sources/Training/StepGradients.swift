@@ -24,10 +24,8 @@ struct StepGradients {
     self.constants = constants
     self.options = options
     self.group = group
-    loader = ExampleLoader(training, promptSeconds: options.promptSeconds)
-    plan = BatchPlan(
-      lengths: training.utterances.map { $0.frames + $0.tokens }, batch: options.batch,
-      pool: options.bucketBatches, seed: options.seed)
+    loader = ExampleLoader(training, options.examples)
+    plan = BatchPlan(training, options)
     let count = options.accumulate / group.size
     share = group.rank * count..<(group.rank + 1) * count
   }

@@ -69,6 +69,21 @@ extension Failure {
       remedy: "look at the records with tts-stream view")
   }
 
+  static func nothingToCut(_ what: String) -> Failure {
+    Failure(
+      .badInput, subject: what,
+      problem:
+        "--prompts cut, but no utterance has two words with known times a second from both ends",
+      remedy: "give the records word_starts and word_ends, or use --prompts auto")
+  }
+
+  static func noText(_ what: String, count: Int) -> Failure {
+    Failure(
+      .badInput, subject: what,
+      problem: "\(count) utterances have tokens but no text to drop a period from",
+      remedy: "keep the text in the records, or leave out --period-dropout")
+  }
+
   static func changedWhileReading(record: String, file: String) -> Failure {
     Failure(
       .badInput, subject: file, record: record, problem: "the file changed during the run",
@@ -78,6 +93,13 @@ extension Failure {
   static func noMatch(_ pattern: String) -> Failure {
     Failure(
       .noInput, subject: pattern, problem: "no such file", remedy: "check the path or the pattern")
+  }
+
+  static func weight(_ weight: Double, of pattern: String) -> Failure {
+    Failure(
+      .usage, subject: pattern,
+      problem: "the weight \(weight) is not between 0.000001 and 1000000",
+      remedy: "give PATTERN:WEIGHT, or PATTERN alone")
   }
 
   static func givenTwice(_ path: String) -> Failure {

@@ -40,9 +40,7 @@ struct TrainingLoop {
     source = StepGradients(
       trainable: trainable, constants: constants, options: options, training: training,
       group: group)
-    validationLoader = validation.map {
-      ExampleLoader($0, promptSeconds: options.promptSeconds)
-    }
+    validationLoader = validation.map { ExampleLoader($0, options.examples.plain) }
     summary = TrainingSummary(
       steps: state.step, firstStep: state.step, validation: [:], firstValidation: [:],
       secondsPerStep: 0)

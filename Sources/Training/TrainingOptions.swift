@@ -49,8 +49,8 @@ public struct TrainingOptions: Sendable {
   public var seed: UInt64 = 42
   /// Longer utterances are left out, or cut where their words' times are known.
   public var maxSeconds = 30.0
-  /// A voice prompt is at most this long; 0 for none.
-  public var promptSeconds = 5.0
+  /// How utterances become examples.
+  public var examples = ExampleOptions()
   /// Batches are cut from the samples of so many batches, sorted by length.
   public var bucketBatches = 5
   /// Steps between validations.
@@ -73,9 +73,8 @@ public struct TrainingOptions: Sendable {
   /// how often a run is saved and looked at are not among them: a checkpoint more or less changes
   /// nothing.
   var recorded: [String: String] {
-    runOptions.merging(optimizerOptions) { $1 }.merging(lossOptions) { $1 }.merging(taskOptions) {
-      $1
-    }
+    [runOptions, examples.recorded, optimizerOptions, lossOptions, taskOptions]
+      .reduce(into: [:]) { $0.merge($1) { $1 } }
   }
 
   private var runOptions: [String: String] {
@@ -88,8 +87,7 @@ public struct TrainingOptions: Sendable {
       "lora-rank": isLowRank ? "\(lowRank.rank)" : "",
       "lora-target": isLowRank ? lowRank.targets.joined(separator: " ") : "",
       "max-seconds": "\(maxSeconds)", "precision": usesBFloat16 ? "bf16" : "f32",
-      "prompt-seconds": "\(promptSeconds)", "seed": "\(seed)",
-      "statistics": statistics.rawValue,
+      "seed": "\(seed)", "statistics": statistics.rawValue,
       "statistics-decay": isMoving ? "\(statisticsDecay)" : "",
       "statistics-steps": isMoving ? "\(statisticsSteps)" : "",
       "tune": "\(selection.tuning)", "unfreeze": selection.unfreeze.joined(separator: " "),

@@ -78,7 +78,9 @@ public struct TrainingRun {
     self.options = options
     stage = Stage(
       tool: "tts-train", version: toolVersion,
-      parameters: options.recorded.merging(["steps": "\(options.steps)"]) { $1 },
+      parameters: options.recorded.merging([
+        "steps": "\(options.steps)", "train": training.weights,
+      ]) { $1 },
       models: [
         "start": digest(of: trainable.parameters.map { ($0.key, $0.value) }).description,
         "encoder": trainable.codecDigest.description,
@@ -236,6 +238,7 @@ public struct TrainingRun {
 
   private var record: JSON {
     let options = options.recorded.merging(options.recordedHabits) { $1 }
+      .merging(["train": training.weights]) { $1 }
     return [
       "format": "ttstools run", "version": 1,
       "stage": stage.json, "stage_id": .string(stage.id), "options": JSON(options),
@@ -253,6 +256,13 @@ public struct TrainingRun {
       "records": .integer(Int64(corpus.records)), "frames": .integer(Int64(corpus.frames)),
       "left_out": .object(corpus.leftOut.mapValues { .integer(Int64($0)) }),
       "cut": .integer(Int64(corpus.cut)),
+      "sources": .array(
+        corpus.sources.map { source in
+          [
+            "utterances": .integer(Int64(source.utterances.count)),
+            "frames": .integer(Int64(source.frames)), "share": .number(source.share),
+          ]
+        }),
     ]
   }
 

@@ -78,9 +78,26 @@ struct LossAndDataOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The longest voice prompt, taken from another utterance of the speaker; 0: none.",
-      valueName: "s"))
-  var promptSeconds = TrainingOptions().promptSeconds
+      """
+      Where voice prompts come from: speaker, another utterance of the same speaker; cut, the \
+      beginning of the utterance up to a place between two words with known times, what follows being \
+      the target; auto, a cut where the speaker has no other utterance.
+      """, valueName: "kind"))
+  var prompts = ExampleOptions().prompts
+
+  @Option(help: ArgumentHelp("The longest voice prompt; 0: none.", valueName: "s"))
+  var promptSeconds = ExampleOptions().promptSeconds
+
+  @Option(
+    help: ArgumentHelp(
+      "Cut up to so much off the end of a voice prompt; 0.5 in official recipes.", valueName: "s"))
+  var promptTrim = ExampleOptions().promptTrim
+
+  @Option(
+    help: ArgumentHelp(
+      "Probability of leaving out a text's final period; 0.3 in official recipes.", valueName: "p")
+  )
+  var periodDropout = ExampleOptions().periodDropout
 
   @Option(
     help: ArgumentHelp(
@@ -99,6 +116,8 @@ struct LossAndDataOptions: ParsableArguments {
     try check("eos-weight", Double(eosWeight), 0...1000)
     try check("max-seconds", maxSeconds, 0.1...3600)
     try check("prompt-seconds", promptSeconds, 0...3600)
+    try check("prompt-trim", promptTrim, 0...3600)
+    try check("period-dropout", Double(periodDropout), 0...1)
     try check("bucket-batches", bucketBatches, atLeast: 1)
     guard bucketBatches <= 4096 else {
       throw ValidationError("--bucket-batches must be at most 4096.")
@@ -121,7 +140,10 @@ struct LossAndDataOptions: ParsableArguments {
     options.statisticsSteps = statisticsSteps
     options.statisticsDecay = statisticsDecay
     options.maxSeconds = maxSeconds
-    options.promptSeconds = promptSeconds
+    options.examples.prompts = prompts
+    options.examples.promptSeconds = promptSeconds
+    options.examples.promptTrim = promptTrim
+    options.examples.periodDropout = periodDropout
     options.bucketBatches = bucketBatches
   }
 }

@@ -71,6 +71,7 @@ struct Train: ToolWithCommands {
       )
     }
     let learnt = try corpus(files.train, "--train", trainable, options, run)
+    try learnt.check(options.examples, name: "--train")
     options.selection = tune.selection(suitable: suitableTuning(for: trainable, learnt))
     if tune.list {
       if group.isRoot { try list(trainable, options.selection) }
@@ -173,7 +174,14 @@ struct Train: ToolWithCommands {
       line += ", \(count) left out: \(reason)"
     }
     if corpus.cut > 0 { line += ", \(corpus.cut) cut" }
+    if options.examples.prompts != .speaker { line += ", \(corpus.cuttable) with a place to cut" }
     run.say(line)
+    for source in corpus.sources where corpus.sources.count > 1 {
+      let hours = Double(source.frames) / trainable.frameRate / 3600
+      run.say(
+        "\(source.name): \(source.utterances.count) utterances, \(rounded(hours)) h, "
+          + "\(rounded(100 * source.share)) % of the samples")
+    }
     let label = String(name.dropFirst(2))
     run.count("\(label)_utterances", corpus.count)
     run.count("\(label)_frames", corpus.frames)

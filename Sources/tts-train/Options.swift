@@ -6,6 +6,7 @@ public import Training
 extension LatentStatistics: ExpressibleByArgument {}
 extension LearningRate.Shape: ExpressibleByArgument {}
 extension FlowPath: ExpressibleByArgument {}
+extension PromptSource: ExpressibleByArgument {}
 
 /// Refuses a value that is not finite or outside a range.
 func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
@@ -39,7 +40,11 @@ struct FileOptions: ParsableArguments {
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("Shards to learn from; patterns may be quoted.", valueName: "glob"))
+    help: ArgumentHelp(
+      """
+      Shards to learn from; patterns may be quoted. With :WEIGHT behind them they get that share of \
+      the samples.
+      """, valueName: "glob[:x]"))
   var train: [String]
 
   @Option(
@@ -57,6 +62,12 @@ struct FileOptions: ParsableArguments {
       run yet, begin it.
       """)
   var resume = false
+
+  func validate() throws {
+    if valid.contains(where: { CorpusSource($0).weight != nil }) {
+      throw ValidationError("--valid takes no weights.")
+    }
+  }
 }
 
 /// What trains: `auto`, or a part of the model.

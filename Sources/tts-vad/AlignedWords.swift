@@ -1,25 +1,7 @@
 import Records
 import Safetensors
 
-/// The words of a recording with their times: the text split at blanks, one start and one end each.
-/// A word whose time is not known has NaN.
-struct AlignedWords {
-  private let words: [String]
-  private let starts: [Float]
-  private let ends: [Float]
-
-  /// The words of a record; nil unless text and times fit each other.
-  init?(_ record: Record) {
-    guard let text = record.text,
-      let starts = try? record.arrays["word_starts"]?.floats(),
-      let ends = try? record.arrays["word_ends"]?.floats()
-    else { return nil }
-    words = text.split(whereSeparator: \.isWhitespace).map(String.init)
-    guard !words.isEmpty, words.count == starts.count, words.count == ends.count else { return nil }
-    self.starts = starts
-    self.ends = ends
-  }
-
+extension AlignedWords {
   /// Gives a piece its words, unless one of them is cut or it is not known whether it is inside.
   ///
   /// - Parameter range: seconds from the recording's begin.
@@ -41,7 +23,7 @@ struct AlignedWords {
     guard aligned == inside, first == 0 || isAligned(first - 1),
       last == words.count - 1 || isAligned(last + 1)
     else { return }
-    record.text = words[first...last].joined(separator: " ")
+    record.text = text(of: first...last)
     let shift = Float(range.lowerBound)
     func times(_ values: [Float]) -> [Float] {
       values[first...last].map { $0.isNaN ? $0 : max(0, $0 - shift) }
@@ -49,8 +31,6 @@ struct AlignedWords {
     record.arrays["word_starts"] = ArrayData(times(starts))
     record.arrays["word_ends"] = ArrayData(times(ends))
   }
-
-  private func isAligned(_ index: Int) -> Bool { starts[index].isFinite && ends[index].isFinite }
 }
 
 extension Record {

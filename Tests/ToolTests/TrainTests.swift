@@ -161,6 +161,67 @@ import Testing
     #expect(!folder.has("dry"))
   }
 
+  @Test func sourcesAndPromptsAreMixed() throws {
+    // Sentences with the times of their words, each of a speaker of its own.
+    try write("aligned:2", 30..<38) { record in
+      record.speaker = nil
+      record.text = "One two three four."
+      var random = RandomNumbers(seed: 2, name: record.id)
+      record.arrays["latents"] = ArrayData(random.normal(60 * 32), shape: [60, 32])
+      record.arrays["word_starts"] = ArrayData([0.1, 1.2, 2.2, 3.2] as [Float])
+      record.arrays["word_ends"] = ArrayData([0.9, 2.0, 3.0, 4.1] as [Float])
+    }
+    func train(
+      _ run: String, _ more: [String], _ sources: [String] = ["train-*.ttsr:2", "aligned:2:0.5"]
+    ) throws -> ProcessResult {
+      try runTool(
+        "tts-train",
+        ["--model", model, "--run", run, "--batch", "4", "--steps", "6", "--train"] + sources
+          + more, directory: folder.path)
+    }
+    let mixed = [
+      "--prompts", "auto", "--prompt-trim", "0.5", "--period-dropout", "0.5", "--valid",
+      "aligned:2",
+    ]
+    let whole = try train("whole", mixed + ["-T", "1"])
+    #expect(whole.code == 0, "\(whole.errors)")
+    for words in [
+      "--train: 28 utterances", "8 with a place to cut", "train-*.ttsr: 20 utterances",
+      "aligned:2: 8 utterances", "80 % of the samples", "20 % of the samples",
+    ] {
+      #expect(whole.errors.contains(words), "\(words): \(whole.errors)")
+    }
+    // In two halves, on other threads: the same bytes.
+    #expect(try train("half", mixed + ["--steps", "3", "-T", "2"]).code == 0)
+    #expect(try train("half", mixed + ["--resume", "-T", "2"]).code == 0)
+    #expect(try weights("half") == weights("whole"))
+    // Each of the options is heard, and recorded.
+    for (number, option) in ["--prompts", "--prompt-trim", "--period-dropout"].enumerated() {
+      let without = Array(mixed[..<(2 * number)]) + mixed[(2 * number + 2)...]
+      #expect(try train("other\(number)", without).code == 0)
+      #expect(try weights("other\(number)") != weights("whole"))
+      let resumed = try train("whole", without + ["--resume"])
+      #expect(resumed.code == 78 && resumed.errors.contains(option + " is "), "\(resumed.errors)")
+    }
+    let weighted = try train(
+      "whole", mixed + ["--resume"], ["train-*.ttsr:2", "aligned:2:1"])
+    #expect(weighted.code == 78)
+    #expect(weighted.errors.contains("weights 2 1, the run was begun with weights 4 1"))
+
+    func fails(_ code: Int32, _ word: String, _ more: [String], _ sources: [String]) throws {
+      let result = try train("bad", more, sources)
+      #expect(result.code == code && result.errors.contains(word), "\(result.errors)")
+      #expect(!folder.has("bad"))
+    }
+    try fails(64, "weight", [], ["train-*.ttsr:0"])
+    try fails(64, "--valid", ["--valid", "valid.ttsr:2"], ["train-*.ttsr"])
+    try fails(64, "--prompts", ["--prompts", "window"], ["train-*.ttsr"])
+    try fails(64, "--period-dropout", ["--period-dropout", "1.5"], ["train-*.ttsr"])
+    try fails(65, "word_starts", ["--prompts", "cut"], ["train-*.ttsr"])
+    try write("bad.ttsr", 0..<2) { $0.text = nil }
+    try fails(65, "period", ["--period-dropout", "0.3"], ["bad.ttsr"])
+  }
+
   @Test func runsAreDrawnOnAPage() throws {
     #expect(try train("a", ["--steps", "6", "--valid-every", "2"]).code == 0)
     #expect(try train("b<i>", ["--steps", "4", "--valid-every", "2", "--lr", "3e-3"]).code == 0)

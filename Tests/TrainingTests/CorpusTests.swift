@@ -72,7 +72,9 @@ private func failure(_ body: () throws -> Void) -> Failure? {
     let corpus = try corpus([folder.file("a.ttsr")])
     #expect(corpus.count == 4)
     #expect(corpus.utterances[1].frames == 12 + 19 + 6)
-    let loader = ExampleLoader(corpus, promptSeconds: 0)
+    var options = ExampleOptions()
+    options.promptSeconds = 0
+    let loader = ExampleLoader(corpus, options)
     let example = try loader.examples(
       [.init(position: 0, utterance: 1)], seed: 1, variesPrompts: false)[0]
     #expect(example.latents.rows == 37)
@@ -102,7 +104,7 @@ private func failure(_ body: () throws -> Void) -> Failure? {
     #expect(corpus.count == 1)
     #expect(corpus.cut == 1)
     #expect(corpus.utterances[0].frames == Int32((4 + 0.2) * 12.5))
-    let example = try ExampleLoader(corpus, promptSeconds: 5).examples(
+    let example = try ExampleLoader(corpus, ExampleOptions()).examples(
       [.init(position: 0, utterance: 0)], seed: 1, variesPrompts: true)[0]
     #expect(example.tokens == (try TinyTokenizer().encode("one two")))
   }
@@ -111,7 +113,7 @@ private func failure(_ body: () throws -> Void) -> Failure? {
     let folder = try ScratchFolder()
     try writeShard(folder.file("a.ttsr"), ids: 0..<9, frames: 80)
     let corpus = try corpus([folder.file("a.ttsr")])
-    let loader = ExampleLoader(corpus, promptSeconds: 5)
+    let loader = ExampleLoader(corpus, ExampleOptions())
     let all = try loader.examples(
       (0..<9).map { .init(position: $0, utterance: $0) }, seed: 0, variesPrompts: false
     ).map(\.latents)
