@@ -85,6 +85,9 @@ extension Recipe {
     // No window officially means as long as may be.
     let window = number("data.max_voice_prompt_sec") ?? 5
     add("prompt-seconds", Self.text(window > 0 ? window : 3600))
+    add("prompts", "cut")
+    add("prompt-trim", Self.text(number("data.prompt_trim_max_sec") ?? 0.5))
+    add("period-dropout", Self.text(number("data.final_punct_dropout") ?? 0.3))
     add("bucket-batches", whole("data.num_bucket_batches").map(String.init))
   }
 

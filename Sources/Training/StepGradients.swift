@@ -12,18 +12,21 @@ struct StepGradients {
   private let group: ProcessGroup
   private let loader: ExampleLoader
   private let plan: BatchPlan
+  /// What the frozen part of the model makes of all utterances; nil where it is computed each time.
+  private let features: FeatureCache?
   /// The micro-batches of a step that this process computes.
   private let share: Range<Int>
   private var upcoming: (number: Int, job: Job<[TrainingExample]>)?
 
   init(
     trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
-    training: Corpus, group: ProcessGroup
+    training: Corpus, features: FeatureCache?, group: ProcessGroup
   ) {
     self.trainable = trainable
     self.constants = constants
     self.options = options
     self.group = group
+    self.features = features
     loader = ExampleLoader(training, options.examples)
     plan = BatchPlan(training, options)
     let count = options.accumulate / group.size
@@ -97,11 +100,14 @@ struct StepGradients {
 
   /// The examples of a micro-batch; the next one that this process needs is read in the meantime.
   private mutating func examples(_ number: Int) throws -> [TrainingExample] {
-    let (loader, plan, seed) = (loader, plan, options.seed)
+    let (loader, plan, features, seed) = (loader, plan, features, options.seed)
     func job(_ number: Int) -> Job<[TrainingExample]> {
       Job {
         try ThreadBudget.alone {
-          try loader.examples(plan.batch(number), seed: seed, variesPrompts: true)
+          let batch = plan.batch(number)
+          return try features.map { features in
+            try batch.map { try features.example($0, seed: seed) }
+          } ?? loader.examples(batch, seed: seed, variesPrompts: true)
         }
       }
     }

@@ -26,8 +26,8 @@ struct TrainingLoop {
 
   init(
     trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
-    training: Corpus, validation: Corpus?, state: TrainingState, log: ProgressLog?,
-    group: ProcessGroup, observer: TrainingObserver
+    training: Corpus, validation: Corpus?, features: FeatureCache?, state: TrainingState,
+    log: ProgressLog?, group: ProcessGroup, observer: TrainingObserver
   ) {
     self.trainable = trainable
     self.constants = constants
@@ -39,7 +39,7 @@ struct TrainingLoop {
     self.observer = observer
     source = StepGradients(
       trainable: trainable, constants: constants, options: options, training: training,
-      group: group)
+      features: features, group: group)
     validationLoader = validation.map { ExampleLoader($0, options.examples.plain) }
     summary = TrainingSummary(
       steps: state.step, firstStep: state.step, validation: [:], firstValidation: [:],

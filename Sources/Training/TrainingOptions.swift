@@ -53,6 +53,11 @@ public struct TrainingOptions: Sendable {
   public var examples = ExampleOptions()
   /// Batches are cut from the samples of so many batches, sorted by length.
   public var bucketBatches = 5
+  /// The folder where what the frozen part of the model makes of the data is kept; nil to compute it
+  /// each time.
+  public var cache: String?
+  /// How many variants of each utterance are kept there, with voice prompts of their own.
+  public var cacheVariants = 4
   /// Steps between validations.
   public var validEvery = 2000
   /// Micro-batches of a validation at most.
@@ -82,6 +87,7 @@ public struct TrainingOptions: Sendable {
     let isMoving = statistics == .ema
     return [
       "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
+      "cache-variants": cache == nil ? "" : "\(cacheVariants)",
       "freeze": selection.freeze.joined(separator: " "),
       "lora-alpha": isLowRank ? "\(lowRank.alpha)" : "",
       "lora-rank": isLowRank ? "\(lowRank.rank)" : "",

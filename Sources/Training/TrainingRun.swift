@@ -71,6 +71,10 @@ public struct TrainingRun {
     try Self.check(group, options)
     self.group = group
     trained = try options.selection.names(of: trainable)
+    if options.cache != nil {
+      guard options.statistics != .ema else { throw Failure.movingStatistics }
+      guard trainable.frozenPart(training: trained) != nil else { throw Failure.nothingFrozen }
+    }
     self.directory = directory
     self.trainable = trainable
     self.training = training
@@ -145,7 +149,7 @@ public struct TrainingRun {
           "max_steps": .integer(Int64(options.steps)), "world_size": .integer(Int64(group.size)),
         ])
     }
-    var loop = makeLoop(state, log, observer)
+    var loop = try makeLoop(state, log, observer)
     let constants = constants
     func writeModel(_ state: TrainingState, to directory: String) throws {
       try trainable.write(
@@ -193,16 +197,32 @@ public struct TrainingRun {
     parameters: Int, seconds: Double
   ) {
     let state = initialState()
-    var loop = makeLoop(state, nil, observer)
+    var loop = try makeLoop(state, nil, observer)
     return (state.parameters.count, try loop.rehearse(steps: steps))
   }
 
   private func makeLoop(
     _ state: TrainingState, _ log: ProgressLog?, _ observer: TrainingObserver
-  ) -> TrainingLoop {
+  ) throws -> TrainingLoop {
     TrainingLoop(
       trainable: trainable, constants: constants, options: options, training: training,
-      validation: validation, state: state, log: log, group: group, observer: observer)
+      validation: validation, features: try features(buffers: state.buffers, observer),
+      state: state, log: log, group: group, observer: observer)
+  }
+
+  /// What the frozen part of the model makes of the data, where it is to be kept.
+  private func features(
+    buffers: [String: Tensor], _ observer: TrainingObserver
+  ) throws -> FeatureCache? {
+    guard let folder = options.cache, let part = trainable.frozenPart(training: trained) else {
+      return nil
+    }
+    return try FeatureCache(
+      folder: folder,
+      FeatureCache.Source(
+        trainable: trainable, buffers: buffers, corpus: training,
+        loader: ExampleLoader(training, options.examples), options: options, part: part),
+      variants: options.cacheVariants, group: group, observer: observer)
   }
 
   /// The parameters that do not train.

@@ -55,6 +55,8 @@ struct Train: ToolWithCommands {
     optimizer.set(&options)
     loss.set(&options, distills: task.distill != nil)
     task.set(&options.task, seed: options.seed)
+    options.cache = tune.cache
+    options.cacheVariants = tune.cacheVariants
     try TrainingRun.check(group, options)
     if !tune.list, !tune.dryRun, group.isRoot {
       try TrainingRun.check(files.run, resumes: files.resume)

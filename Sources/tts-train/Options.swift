@@ -120,6 +120,20 @@ struct TuneOptions: ParsableArguments {
       """, valueName: "pattern"))
   var loraTarget: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Compute what comes before all that trains once, and keep it in this folder: for --tune head and \
+      last:N, which then cost little more than what trains.
+      """, valueName: "dir"), completion: .directory)
+  var cache: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Variants of each utterance that --cache keeps, each with a voice prompt of its own.",
+      valueName: "n"))
+  var cacheVariants = TrainingOptions().cacheVariants
+
   @Flag(help: "Print the parameters, their shapes and whether they train, and end.")
   var list = false
 
@@ -131,6 +145,10 @@ struct TuneOptions: ParsableArguments {
   var dryRun = false
 
   func validate() throws {
+    try check("cache-variants", cacheVariants, atLeast: 1)
+    guard cacheVariants <= 65536 else {
+      throw ValidationError("--cache-variants must be at most 65536.")
+    }
     try check("lora-rank", loraRank, atLeast: 1)
     guard loraRank <= 4096 else { throw ValidationError("--lora-rank must be at most 4096.") }
     try check("lora-alpha", Double(loraAlpha), 0...1e6)

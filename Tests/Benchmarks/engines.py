@@ -10,7 +10,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 SHORT, LONG = 30, 110  # frames of generation
 LINES, AT_A_TIME = 32, 16  # of batched generation
 RECORDING = 30  # seconds of the recording that is encoded
-JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", "train"]
+JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", "train", "train-k4", "train-head", "train-head-k4"]
+TRAINING = {"train": [], "train-k4": ["--multiplier", 4], "train-head": ["--tune", "head", "--cached"],
+            "train-head-k4": ["--tune", "head", "--cached", "--multiplier", 4]}
+
+
+def fewest_threads(job: str) -> int:
+    """Some jobs take long, and are measured on more than one thread only."""
+    return 2 if job in TRAINING and job != "train" else 1
 
 
 class Failed(Exception):
@@ -69,7 +76,7 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole", "batch", "train"]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch", *TRAINING]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -86,7 +93,7 @@ class Ours:
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.precisions or (precision != "f32" and job not in self.precise):
             return None
-        if job == "train" and precision == "int8":
+        if job in TRAINING and (precision == "int8" or threads < fewest_threads(job)):
             return None
         return OurSession(self, job, threads, [] if precision == "f32" else ["--precision", precision])
 
@@ -103,9 +110,10 @@ class OurSession:
             figures = self.ours.bench("speed", "--model", self.inputs.model, "--threads", self.threads, "--part", self.job,
                                       "--runs", 3, "--frames", self.inputs.frames, *self.precision)
             return {name: figures[theirs] for name, theirs in self.PARTS[self.job].items()}
-        if self.job == "train":
-            figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1, *self.precision)
-            return {"train": figures["step_s"], "train-memory": figures["rss_mb"]}
+        if self.job in TRAINING:
+            figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1, *self.precision,
+                                      *TRAINING[self.job])
+            return {self.job: figures["step_s"], self.job + "-memory": figures["rss_mb"]}
         return {"whole": self.whole, "batch": self.batch, "first": self.first, "pipe": self.pipe}[self.job]()
 
     def synth(self, frames: int, *what) -> list:
@@ -218,6 +226,6 @@ def peers(python: str, inputs: Inputs) -> list[Peer]:
     return [
         Peer("pytorch", "PyTorch", "pytorch.py", python, inputs,
              {"lm": both, "prefix": both, "whole": both, "mimi": ["f32"], "encode": ["f32"], "pipe": ["f32"], "first": ["f32"],
-              "train": ["f32"]}),
+              **{job: ["f32"] for job in TRAINING}}),
         Peer("onnx", "ONNX Runtime", "onnx_runtime.py", python, inputs, {"lm": both, "mimi": both, "whole": both}),
     ]

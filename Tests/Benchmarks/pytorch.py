@@ -12,7 +12,8 @@ JOB is one of
     pipe     Mimi encoder on a recording, times real time
     whole    generation, ms a frame from the difference of two lengths; peak memory
     train    a training step, s: batch of 8, each 60 frames of voice, 40 tokens, 125 frames; peak memory;
-             the official trainer's model and optimiser, without its compilation
+             the official trainer's model and optimiser, without its compilation; train-k4: four noises and times
+             a frame; train-head, train-head-k4: the flow head alone learns
     first    writes the first audio of a fresh process to stdout, and ends
 Each but the last measures once for every line on stdin and answers with a line of JSON.
 """
@@ -112,15 +113,19 @@ def whole(model: TTSModel, a):
 
 
 def training_step(a):
+    """A step of all parameters or, where the job names the head, of the flow head's: the backbone then runs without gradients."""
     official.training_folder(None)
     from training.args import FlowArgs, OptimArgs, TrainArgs
     from training.modules.builders import build_models
     from training.train_utils import build_optimizer
     # The distillation term in every step; no dropout, so that steps are alike.
-    args = TrainArgs(model_config="config.yaml", flow=FlowArgs(type="lsd", kwargs={"distill_prob": 1.0}),
+    args = TrainArgs(model_config="config.yaml", flow_batch_multiplier=4 if a.job.endswith("k4") else 1, flow=FlowArgs(type="lsd", kwargs={"distill_prob": 1.0}),
                      optim=OptimArgs(lr=1e-4), text_dropout=0.0, voice_dropout=0.0)
     model, _, _ = build_models(args)
     model.train()
+    if "head" in a.job:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_("flow_net." in name or name.startswith("flow."))
     optimiser = build_optimizer(model, args, torch.device("cpu"), 0)
     mask, lengths = torch.ones(BATCH, TRAINED, dtype=torch.bool), torch.full((BATCH,), VOICE)
     latents, voice = torch.randn(BATCH, TRAINED, model.ldim), torch.randn(BATCH, VOICE, model.ldim)
@@ -134,7 +139,7 @@ def training_step(a):
         optimiser.step()
 
     step()
-    return lambda: {"train": seconds(step), "train-memory": peer.peak_memory()}
+    return lambda: {a.job: seconds(step), a.job + "-memory": peer.peak_memory()}
 
 
 def first_audio(model: TTSModel, a) -> None:
@@ -145,13 +150,14 @@ def first_audio(model: TTSModel, a) -> None:
         sys.stdout.buffer.flush()
 
 
+TRAINING = ["train", "train-k4", "train-head", "train-head-k4"]
 JOBS = {"lm": language_model, "prefix": prefix, "mimi": decoding, "encode": encoding("encode", 10, 3),
         "pipe": encoding("pipe", 30, 1), "whole": whole}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], usage=__doc__.split("\n\n", 1)[1])
-    parser.add_argument("job", choices=["versions", "train", "first", *JOBS])
+    parser.add_argument("job", choices=["versions", *TRAINING, "first", *JOBS])
     for name in ("--model", "--voice"): parser.add_argument(name, type=pathlib.Path)
     parser.add_argument("--text", default="The old man waited by the window.")
     parser.add_argument("--precision", choices=["f32", "int8"], default="f32")
@@ -166,7 +172,7 @@ def main() -> None:
     torch.manual_seed(0)
     a.voice = a.voice and a.voice.resolve()
     os.chdir(a.model)  # paths in the configuration count from the working directory
-    if a.job == "train":
+    if a.job in TRAINING:
         peer.serve(training_step(a))
         return
     with torch.no_grad():

@@ -25,6 +25,12 @@ MEASURES = {
     "pipe": ("Encoding a file of 30 s", "× real time", True),
     "train": ("Training step, batch of 8", "s", False),
     "train-memory": ("Training step, peak memory", "MB", False),
+    "train-k4": ("Training step, four noises a frame", "s", False),
+    "train-k4-memory": ("Training step, four noises a frame, peak memory", "MB", False),
+    "train-head": ("Training step of the flow head", "s", False),
+    "train-head-memory": ("Training step of the flow head, peak memory", "MB", False),
+    "train-head-k4": ("Training step of the flow head, four noises", "s", False),
+    "train-head-k4-memory": ("Training step of the flow head, four noises, peak memory", "MB", False),
 }
 PRECISIONS = ["f32", "bf16", "int8"]
 
@@ -131,7 +137,7 @@ def table(results: dict) -> str:
     about = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; {versions}.\n"
              f"{results['weights']}; medians of {results['runs']}, the engines in turn. One thread means one core for all of a process.\n"
              "Floor: the weights' bytes over the memory bandwidth, or the operations over the peak, both the best seen on this machine.\n"
-             "The last columns: how many times faster, or smaller, ttstools is; below 1 it is slower. PyTorch's training step is not compiled.\n")
+             "The last columns: how many times faster, or smaller, ttstools is; below 1 it is slower. PyTorch's training step is not compiled; of the flow head ours reads what the backbone makes, PyTorch's computes it.\n")
     others = max((row["others"] or 0 for row in results["rows"]), default=0)
     if others > 0.05:
         about += f"The machine was not quiet: others used up to {100 * others:.0f} % of it.\n"

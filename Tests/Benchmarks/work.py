@@ -61,7 +61,9 @@ def count(model: pathlib.Path) -> dict[str, int]:
         "encoder_operations": codec_operations(shapes, "encoder"),
         # Forwards and backwards 6 operations a weight. The flow head also goes once with its derivative, there and
         # back, and once more for the target: 20 in all.
-        "training_operations": 6 * BATCH * SEQUENCE * backbone + 20 * BATCH * TRAINED * head,
+        **{"training_operations" + suffix: backbone_part + noises * 20 * BATCH * TRAINED * head
+           for suffix, backbone_part, noises in (
+               ("", 6 * BATCH * SEQUENCE * backbone, 1), ("_k4", 6 * BATCH * SEQUENCE * backbone, 4), ("_head", 0, 1), ("_head_k4", 0, 4))},
     }
 
 
@@ -81,5 +83,5 @@ def floor(measure: str, precision: str, threads: int, amounts: dict[str, int], m
         "decode": FRAME / decoder,
         "encode": FRAME / arithmetic("encoder_operations"),
         "pipe": FRAME / arithmetic("encoder_operations"),
-        "train": arithmetic("training_operations"),
+        **{"train" + suffix.replace("_", "-"): arithmetic("training_operations" + suffix) for suffix in ("", "_k4", "_head", "_head_k4")},
     }.get(measure)

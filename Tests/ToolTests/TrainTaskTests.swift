@@ -123,6 +123,73 @@ import Testing
     #expect(loss.last < loss.first)
   }
 
+  @Test(arguments: ["head", "last:1"]) func cachedFeaturesTrainWhatComesAfterThem(
+    _ part: String
+  ) throws {
+    let same = [
+      "--tune", part, "--prompt-seconds", "0", "--text-dropout", "0", "--batch", "8",
+    ]
+    #expect(try train("plain", same).code == 0)
+    let cached = same + ["--cache", "features", "--cache-variants", "1"]
+    let first = try train("cached", cached)
+    #expect(first.code == 0, "\(first.errors)")
+    // Nothing is left to chance but noise, so that both learn the same, but for rounding.
+    let (plain, kept) = (try metric("plain", "flow_diag"), try metric("cached", "flow_diag"))
+    #expect(abs(plain.last - kept.last) <= 1e-3 * plain.last, "\(plain), \(kept)")
+    #expect(plain.first != plain.last)
+    let weights = try folder.read("cached/model.safetensors")
+    // The folder serves other runs, is completed where a shard is damaged, and refused elsewhere.
+    let shard = folder.file("features/features-00000.ttsr")
+    let whole = try folder.read("features/features-00000.ttsr")
+    try Data(whole.prefix(1000)).write(to: URL(fileURLWithPath: shard))
+    #expect(try train("again", cached).code == 0)
+    #expect(try folder.read("again/model.safetensors") == weights)
+    #expect(try folder.read("features/features-00000.ttsr") == whole)
+    let other = try train("other", cached + ["--seed", "9"])
+    #expect(other.code == 78 && other.errors.contains("other seed"), "\(other.errors)")
+    for (more, word) in [
+      (["--tune", "full"], "--tune head"), (["--statistics", "ema"], "--statistics"),
+    ] {
+      let result = try train("wrong", cached + more)
+      #expect(result.code == 64 && result.errors.contains(word), "\(result.errors)")
+    }
+  }
+
+  @Test func aRecipeSaysWhatTheOptionsSay() throws {
+    let recipe = """
+      model_config: \(model)/config.yaml
+      data: {train_jsonl: train.jsonl, valid_jsonl: valid.jsonl, final_punct_dropout: 0}
+      optim: {lr: 1e-3, warmup_steps: 3}
+      batch_size: 4
+      max_steps: 5
+      run_dir: official
+      ttstools: {prompts: speaker, threads: 1}
+      """
+    try folder.write(recipe, to: "recipe.yaml")
+    func run(_ more: [String]) throws -> ProcessResult {
+      try runTool("tts-train", ["--recipe", "recipe.yaml"] + more, directory: folder.path)
+    }
+    let result = try run([])
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(folder.has("official/model.safetensors"))
+    let record = try JSON.parse(folder.read("official/run.json"))
+    #expect(record["options"]?["lr"]?.string == "0.001")
+    #expect(record["steps"]?.integer == 5)
+    // Options of the command line count more.
+    let other = try run(["--run", "mine", "--steps", "2", "--train", "valid.ttsr"])
+    #expect(other.code == 0, "\(other.errors)")
+    let mine = try JSON.parse(folder.read("mine/run.json"))
+    #expect(mine["steps"]?.integer == 2)
+    #expect(mine["train"]?["utterances"]?.integer == 4)
+    let shown = try runTool("tts-train", ["recipe", "recipe.yaml"], directory: folder.path)
+    #expect(String(decoding: shown.output, as: UTF8.self).contains("--lr 0.001"))
+    try folder.write("learning_rate: 1", to: "recipe.yaml")
+    let wrong = try run([])
+    #expect(wrong.code == 78 && wrong.errors.contains("learning_rate"), "\(wrong.errors)")
+    let none = try runTool("tts-train", ["--recipe", "none.yaml"], directory: folder.path)
+    #expect(none.code == 66, "\(none.errors)")
+  }
+
   @Test func optionsThatDoNotBelongTogetherAreRefused() throws {
     for (more, word) in [
       (["--guidance", "2"], "--distill"), (["--teacher", model], "--distill"),

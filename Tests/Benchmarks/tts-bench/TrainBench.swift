@@ -18,6 +18,10 @@ struct TrainBench: ParsableCommand {
   @Option(help: "Products in f32 or bf16.") var precision = "f32"
   @Option(help: "What trains: full, body, head, last:N or text.") var tune = "full"
 
+  @Option(help: "Noises and times drawn for each frame.") var multiplier = 1
+  @Flag(help: "What comes before all that trains is computed before the clock starts.")
+  var cached = false
+
   func run() throws {
     ThreadBudget.limit = options.threads
     TensorMemory.kept = .max
@@ -26,16 +30,23 @@ struct TrainBench: ParsableCommand {
     func latents(_ frames: Int) -> Tensor {
       Tensor(random.normal(frames * trainable.latentWidth), shape: [frames, trainable.latentWidth])
     }
-    let examples = (0..<batch).map { _ in
+    var examples = (0..<batch).map { _ in
       TrainingExample(
         latents: latents(125), voice: latents(60),
         tokens: (0..<40).map { _ in Int32(random.uniform() * 300) })
     }
     var loss = LossOptions()
+    loss.multiplier = multiplier
     loss.textDropout = 0
     loss.voiceDropout = 0
     loss.lsd.distillationProbability = 1
     let names = try ParameterSelection(Tuning(tune) ?? .full).names(of: trainable)
+    if cached, let part = trainable.frozenPart(training: names) {
+      for index in examples.indices {
+        examples[index].features = try trainable.features(
+          of: examples[index], part: part, buffers: trainable.buffers)
+      }
+    }
     let constants = trainable.parameters.filter { !names.contains($0.key) }
     var parameters = ParameterSet(trainable.parameters.filter { names.contains($0.key) })
       .loaded()
