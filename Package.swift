@@ -83,7 +83,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     ]
   ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
-  ("tts-model", ["Base", "Safetensors", "Tensors", "Hub", "ModelInterface", "ModelRegistry"]),
+  (
+    "tts-model",
+    ["Base", "Safetensors", "Tensors", "Hub", "Training", "ModelInterface", "ModelRegistry"]
+  ),
 ]
 
 let swiftSettings: [SwiftSetting] = [
