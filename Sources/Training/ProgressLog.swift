@@ -11,12 +11,17 @@ final class ProgressLog {
   private var noted: Set<String> = []
   /// The validations so far, in order.
   private(set) var validations: [(step: Int, metrics: [String: Double])] = []
+  /// Gets the same numbers, for TensorBoard.
+  private let events: EventFile?
 
   /// Opens the log.
   ///
-  /// - Parameter step: lines of later steps are removed; nil begins anew.
-  init(path: String, keepingUpTo step: Int?) throws {
+  /// - Parameters:
+  ///   - step: lines of later steps are removed; nil begins anew.
+  ///   - events: gets the numbers too.
+  init(path: String, keepingUpTo step: Int?, events: EventFile? = nil) throws {
     self.path = path
+    self.events = events
     descriptor = -1
     var kept: [UInt8] = []
     if let step, let data = FileManager.default.contents(atPath: path) {
@@ -59,10 +64,24 @@ final class ProgressLog {
     let line = JSON.object(object).canonicalBytes + [10]
     try line.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
     note(type, step, object["metrics"])
+    guard type == "train" || type == "valid" else { return }
+    let numbers = members.compactMapValues(\.double).merging(metrics ?? [:]) { $1 }
+    try events?.add(
+      Dictionary(uniqueKeysWithValues: numbers.map { ("\(type)/\($0.key)", $0.value) }),
+      step: step)
+    if type == "valid" { events?.synchronize() }
+  }
+
+  /// Adds speech to the events, where there are any.
+  func add(_ tag: String, wav: [UInt8], rate: Int, samples: Int, step: Int) throws {
+    try events?.add(tag, wav: wav, rate: rate, samples: samples, step: step)
   }
 
   /// Sees to it that all lines are on the disk.
-  func synchronize() { fsync(descriptor) }
+  func synchronize() {
+    fsync(descriptor)
+    events?.synchronize()
+  }
 
   /// JSON has no infinities.
   static func number(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }

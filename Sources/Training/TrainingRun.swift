@@ -126,8 +126,11 @@ public struct TrainingRun {
       }
     }
     try writeRecord()
+    let events = try EventFile(
+      folder: directory + "/events", from: goesOn ? state.step + 1 : 0)
     let log = try ProgressLog(
-      path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil)
+      path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil,
+      events: events)
     if !goesOn {
       try log.write(
         "run_start", step: 0,
