@@ -43,7 +43,10 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
   (
     "Training",
-    ["Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "ModelInterface", "Text"]
+    [
+      "Base", "Tensors", "Audio", "NeuralNetworks", "Safetensors", "Records", "ModelInterface",
+      "Text",
+    ]
   ),
   ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),
 ]

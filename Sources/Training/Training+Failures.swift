@@ -142,7 +142,7 @@ extension Failure {
     Failure(
       .configuration, subject: run, problem: "--\(name) is \(new), the run was begun with \(old)",
       remedy:
-        "continue with the same options (only --steps may differ), or begin another run"
+        "continue with the same options (only --steps and samples may differ), or begin another run"
     )
   }
 

@@ -104,6 +104,10 @@ public struct TrainingRun {
   /// - Throws: `interrupted` after a checkpoint when the observer asks to end.
   public func train(resumes: Bool, observer: TrainingObserver) throws -> TrainingSummary {
     try Self.check(directory, resumes: resumes)
+    let samples = SampleWriter(
+      request: options.samples, trainable: trainable, constants: constants,
+      directory: directory, observer: observer)
+    try samples.check()
     try createDirectory(directory)
     let lock = try RunLock(directory)
     defer { lock.release() }
@@ -126,6 +130,7 @@ public struct TrainingRun {
       }
     }
     try writeRecord()
+    samples.removeLater(than: state.step)
     let events = try EventFile(
       folder: directory + "/events", from: goesOn ? state.step + 1 : 0)
     let log = try ProgressLog(
@@ -151,6 +156,9 @@ public struct TrainingRun {
       saveBest: { state in
         try createDirectory(directory + "/best")
         try writeModel(state, to: directory + "/best")
+      },
+      sample: { state, isLast in
+        try !samples.isDue(state.step, isLast: isLast, log) || samples.write(state, log)
       })
   }
 
@@ -190,15 +198,6 @@ public struct TrainingRun {
     return TrainingState(
       step: 0, parameters: parameters, optimizer: optimizer,
       average: options.averageDecay > 0 ? parameters : nil, buffers: buffers)
-  }
-
-  private func createDirectory(_ directory: String) throws {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: directory, withIntermediateDirectories: true)
-    } catch {
-      throw Failure.systemCall("create", directory, writing: true, code: errno)
-    }
   }
 
   // MARK: run.json

@@ -28,6 +28,7 @@ struct Train: ToolWithCommands {
   @OptionGroup(title: "Model and data") var files: FileOptions
   @OptionGroup(title: "What trains") var tune: TuneOptions
   @OptionGroup(title: "Run") var steps: StepOptions
+  @OptionGroup(title: "Samples") var samples: SamplingOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Loss and data") var loss: LossAndDataOptions
   @OptionGroup(title: "General") var common: CommonOptions
@@ -41,7 +42,9 @@ struct Train: ToolWithCommands {
     optimizer.set(&options)
     loss.set(&options)
     if !tune.list, !tune.dryRun { try TrainingRun.check(files.run, resumes: files.resume) }
-    var trainable = try ModelRegistry.open(files.model).trainable()
+    let model = try ModelRegistry.open(files.model)
+    try samples.set(&options, model)
+    var trainable = try model.trainable()
     if tune.tune?.tuning == .lora {
       options.lowRank = tune.lowRank
       trainable = try trainable.adapted(tune.lowRank, seed: options.seed)
