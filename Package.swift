@@ -45,8 +45,8 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   (
     "Training",
     [
-      "Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "Processes", "ModelInterface",
-      "Text", yams,
+      "Base", "Tensors", "Audio", "NeuralNetworks", "Safetensors", "Records", "Processes",
+      "ModelInterface", "Text", yams,
     ]
   ),
   ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),
@@ -90,7 +90,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     ]
   ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
-  ("tts-model", ["Base", "Safetensors", "Tensors", "Hub", "ModelInterface", "ModelRegistry"]),
+  (
+    "tts-model",
+    ["Base", "Safetensors", "Tensors", "Hub", "Training", "ModelInterface", "ModelRegistry"]
+  ),
 ]
 
 let swiftSettings: [SwiftSetting] = [

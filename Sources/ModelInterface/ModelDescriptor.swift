@@ -92,8 +92,42 @@ public protocol Model: Sendable {
   ///
   /// - Throws: `configuration` where the task does not suit the model.
   func trainable(_ task: TrainingTask) throws -> any Trainable
+  /// The model with other values of some tensors.
+  ///
+  /// - Parameters:
+  ///   - tensors: by official names.
+  ///   - subject: where they are from, for messages.
+  /// - Throws: `configuration` when one fits nothing in the model.
+  func replacing(_ tensors: [String: Tensor], from subject: String) throws -> any Model
+  /// The mean of models: each weight is made when it is asked for.
+  ///
+  /// - Parameters:
+  ///   - others: models of the same architecture, tokenizer and codec.
+  ///   - shares: of this model and of each other; their sum is 1.
+  /// - Throws: `configuration` when one differs in more than its weights.
+  func averaged(with others: [any Model], shares: [Double]) throws -> any Model
   /// Writes the model as one directory with official names.
-  func write(to directory: String) throws
+  func write(to directory: String, as form: ModelForm) throws
+}
+
+/// How a model directory is written.
+public struct ModelForm: Sendable, Hashable {
+  /// Of matrices and convolutions: float32 or bfloat16; the rest is float32.
+  public var precision: WeightFormat
+  /// Where the directory will be on a hub, `OWNER/REPOSITORY/FOLDER`; its configuration then names its
+  /// files there. nil: beside it.
+  public var hubFolder: String?
+
+  /// All in float32, to be read where it is.
+  public init(precision: WeightFormat = .float32, hubFolder: String? = nil) {
+    self.precision = precision
+    self.hubFolder = hubFolder
+  }
+}
+
+extension Model {
+  /// Writes the model as one directory with official names, all in float32.
+  public func write(to directory: String) throws { try write(to: directory, as: ModelForm()) }
 }
 
 /// A digest of tensors: SHA-256 over (name, shape, values as float32) in order of names, so that

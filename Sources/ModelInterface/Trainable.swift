@@ -137,6 +137,11 @@ public protocol Trainable: Sendable {
   ///   - deviation: of each channel.
   func buffers(mean: [Float], deviation: [Float]) -> [String: Tensor]
 
+  /// Text to speech with these weights: what a model directory of them says. It holds memory of its own
+  /// as long as it lives.
+  func synthesizer(parameters: [String: Tensor], buffers: [String: Tensor]) throws
+    -> any Synthesizer
+
   /// Writes a model directory: weights, configuration, tokenizer. Each file is complete or absent;
   /// the weights come last.
   func write(parameters: [String: Tensor], buffers: [String: Tensor], to directory: String) throws

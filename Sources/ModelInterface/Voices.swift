@@ -54,9 +54,8 @@ public final class Voices: Sendable {
 
   private func load(_ name: String) throws -> any Voice {
     let path = try model.voicePath(name)
-    if path.hasSuffix(".safetensors") { return try synthesizer.voice(file: path) }
     do {
-      return try synthesizer.voice(of: AudioFile(path: path))
+      return try synthesizer.voice(at: path)
     } catch let failure as Failure {
       throw failure.about(name)
     }
@@ -64,6 +63,11 @@ public final class Voices: Sendable {
 }
 
 extension Synthesizer {
+  /// The voice of a file: a voice file (`.safetensors`), or a recording.
+  public func voice(at path: String) throws -> any Voice {
+    try path.hasSuffix(".safetensors") ? voice(file: path) : voice(of: AudioFile(path: path))
+  }
+
   /// The voice of a recording of any rate and any number of channels.
   ///
   /// - Parameter seconds: only so much of it is listened to; nil for all.

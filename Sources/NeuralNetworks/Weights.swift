@@ -111,12 +111,12 @@ public struct Weights: Sendable {
 
   /// The same weights with some changed; what was packed of them counts no more.
   public func changing(
-    _ change: @escaping @Sendable (_ key: String, _ tensor: Tensor) -> Tensor
+    _ change: @escaping @Sendable (_ key: String, _ tensor: Tensor) throws -> Tensor
   ) -> Weights {
     let lookUp = lookUp
     return Weights(
       names: names, packing: packing, store: nil, subject: subject, taken: taken, prefix: prefix,
-      lookUp: { key, shape in try lookUp(key, shape).map { change(key, $0) } })
+      lookUp: { key, shape in try lookUp(key, shape).map { try change(key, $0) } })
   }
 
   /// A matrix `[outputs, inputs]` packed, as float32 where nothing else is said.
@@ -134,14 +134,24 @@ public struct Weights: Sendable {
     return try store.matrix(key, outputs: outputs, inputs: inputs, format: format, of: tensor)
   }
 
+  /// The names of the tensors under the prefix, without it, in order.
+  public var keys: [String] {
+    names.filter { $0.hasPrefix(prefix) }.sorted().map { String($0.dropFirst(prefix.count)) }
+  }
+
+  /// A tensor as it is, to write it or to compare it.
+  ///
+  /// - Throws: `configuration` when it is missing.
+  public func value(_ name: String) throws -> Tensor {
+    guard let tensor = try lookUp(prefix + name, []) else {
+      throw Failure.missingTensor(prefix + name, in: subject)
+    }
+    return tensor
+  }
+
   /// All tensors under the prefix, by their names without it, in order.
   public func all() throws -> [(name: String, tensor: Tensor)] {
-    try names.filter { $0.hasPrefix(prefix) }.sorted().map { key in
-      guard let tensor = try lookUp(key, []) else {
-        throw Failure.missingTensor(key, in: subject)
-      }
-      return (String(key.dropFirst(prefix.count)), tensor)
-    }
+    try keys.map { ($0, try value($0)) }
   }
 
   /// The tensors under the prefix that nobody asked for.

@@ -23,6 +23,18 @@ extension ArrayData {
     return ArrayData(unchecked: .f16, shape, bits.withUnsafeBytes { Array($0) })
   }
 
+  /// The elements in a BF16 array, rounded to nearest, halves to even; what is not a number stays none.
+  public static func bfloats(_ values: [Float], shape: [Int]? = nil) -> ArrayData {
+    let shape = shape ?? [values.count]
+    precondition(ElementType.bf16.byteCount(shape: shape) == values.count * 2, "the shape must fit")
+    let halves = values.map { value -> UInt16 in
+      let bits = value.bitPattern
+      if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+      return UInt16(truncatingIfNeeded: (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
+    }
+    return ArrayData(unchecked: .bf16, shape, halves.withUnsafeBytes { Array($0) })
+  }
+
   /// The elements as 32-bit integers, from integer types; refused if one does not fit.
   public func int32s() throws(Failure) -> [Int32] {
     if type == .i32 { return copied() }

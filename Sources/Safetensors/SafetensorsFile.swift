@@ -128,6 +128,36 @@ public func writeSafetensors(
   }
 }
 
+/// Writes arrays that are made one by one to a file, canonically, whole or not at all.
+///
+/// - Parameter content: hands the bytes of an array to `write`, in any number of pieces.
+public func writeSafetensors(
+  _ arrays: [(name: String, type: ElementType, shape: [Int])], metadata: [String: String],
+  to path: String,
+  content: (
+    _ name: String, _ type: ElementType, _ write: (UnsafeRawBufferPointer) throws -> Void
+  ) throws -> Void
+) throws {
+  let entries = arrays.map { array in
+    guard let size = array.type.byteCount(shape: array.shape) else {
+      preconditionFailure("an impossible shape")
+    }
+    return ArrayEntry(name: array.name, type: array.type, shape: array.shape, size: size)
+  }
+  let layout = CanonicalLayout(entries, metadata: metadata)
+  let file = try AtomicFile(path: path)
+  try file.write(layout.header)
+  for entry in layout.entries {
+    var count = 0
+    try content(entry.name, entry.type) { bytes in
+      count += bytes.count
+      try file.write(bytes)
+    }
+    precondition(count == entry.size, "the bytes of '\(entry.name)' must fit its shape")
+  }
+  try file.commit()
+}
+
 /// Writes arrays and texts to a file, canonically (`SafetensorsBlob`), whole or not at all.
 public func writeSafetensors(
   _ arrays: [String: ArrayData], metadata: [String: String], to path: String

@@ -38,8 +38,7 @@ public struct Checkpoints: Sendable {
   }
 
   private func path(_ step: Int, _ suffix: String) -> String {
-    let digits = String(step)
-    return folder + "/" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + suffix
+    "\(folder)/\(padded(step, to: 8))\(suffix)"
   }
 
   /// The steps of which a description is there, newest first; they are not verified.
@@ -116,8 +115,30 @@ public struct Checkpoints: Sendable {
     }
   }
 
-  /// The checkpoint of a step.
-  func read(_ step: Int, like state: TrainingState) throws -> TrainingState {
+  /// The weights that a checkpoint has of what trains and of the buffers, mapped from its file.
+  ///
+  /// - Parameter raw: the parameters themselves, where a running average of them is kept.
+  /// - Throws: `noInput` when there is no such checkpoint; `badInput` when it does not verify.
+  public func weights(at step: Int, raw: Bool) throws -> [String: Tensor] {
+    guard steps().contains(step) else { throw Failure.noCheckpoint(folder, step, known: steps()) }
+    let file: SafetensorsFile
+    do { (_, file) = try verified(step) } catch var failure as Failure
+      where failure.kind == .badInput
+    {
+      failure.remedy = "take another checkpoint"
+      throw failure
+    }
+    var weights: [String: Tensor] = [:]
+    for prefix in ["parameter.", "buffer."] + (raw ? [] : ["average."]) {
+      for name in file.names where name.hasPrefix(prefix) {
+        weights[String(name.dropFirst(prefix.count))] = try Tensor(file: file, name: name)
+      }
+    }
+    return weights
+  }
+
+  /// A checkpoint's description and its tensors, verified.
+  private func verified(_ step: Int) throws -> (JSON, SafetensorsFile) {
     let description = path(step, ".json")
     let file = path(step, ".safetensors")
     guard let data = FileManager.default.contents(atPath: description) else {
@@ -125,13 +146,19 @@ public struct Checkpoints: Sendable {
     }
     guard step >= 0, let json = try? JSON.parse([UInt8](data)),
       json["format"]?.string == "ttstools checkpoint", json["step"]?.integer == step,
-      let digest = json["sha256"]?.string, let steps = json["optimizer_steps"]?.object
+      let digest = json["sha256"]?.string
     else { throw Failure.damagedCheckpoint(description, "it does not describe a checkpoint") }
     guard json["version"]?.integer == 1 else { throw Failure.checkpointVersion(description) }
     guard try fileDigest(file).description == digest else {
       throw Failure.damagedCheckpoint(file, "its content is not what was written")
     }
-    let tensors = try SafetensorsFile(path: file)
+    return (json, try SafetensorsFile(path: file))
+  }
+
+  /// The checkpoint of a step.
+  func read(_ step: Int, like state: TrainingState) throws -> TrainingState {
+    let (json, tensors) = try verified(step)
+    let (description, file) = (path(step, ".json"), path(step, ".safetensors"))
     func set(_ prefix: String, like set: ParameterSet) throws -> ParameterSet {
       let names = tensors.names.filter { $0.hasPrefix(prefix) }
       guard names.count == set.names.count else {
@@ -147,7 +174,7 @@ public struct Checkpoints: Sendable {
           }))
     }
     let counts = try state.optimizer.adamW.first.names.map { name in
-      guard let count = steps[name]?.integer, (0...step).contains(count) else {
+      guard let count = json["optimizer_steps"]?[name]?.integer, (0...step).contains(count) else {
         throw Failure.damagedCheckpoint(description, "it belongs to another model")
       }
       return count
@@ -164,6 +191,12 @@ public struct Checkpoints: Sendable {
       average: try state.average.map { try set("average.", like: $0) },
       buffers: try set("buffer.", like: ParameterSet(state.buffers)).dictionary)
   }
+}
+
+/// A number with zeros before it, so that names sort by it.
+func padded(_ number: Int, to width: Int) -> String {
+  let digits = String(number)
+  return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }
 
 /// Removes what a killed process was writing into a folder that nobody else writes to.

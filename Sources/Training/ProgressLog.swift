@@ -13,14 +13,20 @@ final class ProgressLog {
   private var noted: Set<String> = []
   /// The validations so far, in order.
   private(set) var validations: [(step: Int, metrics: [String: Double])] = []
+  /// Gets the same numbers, for TensorBoard.
+  private let events: EventFile?
 
   /// Opens the log.
   ///
   /// - Parameters:
   ///   - step: lines of later steps are removed; nil begins anew.
   ///   - group: the processes that need to know it; its root writes.
-  init(path: String, keepingUpTo step: Int?, group: ProcessGroup) throws {
+  ///   - events: gets the numbers too.
+  init(
+    path: String, keepingUpTo step: Int?, group: ProcessGroup, events: EventFile? = nil
+  ) throws {
     self.path = path
+    self.events = events
     descriptor = -1
     let kept: [UInt8] = try group.fromRoot {
       let kept = step.map { Self.lines(of: path, upTo: $0) } ?? []
@@ -73,10 +79,24 @@ final class ProgressLog {
       try line.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
     }
     note(type, step, object["metrics"])
+    guard type == "train" || type == "valid" else { return }
+    let numbers = members.compactMapValues(\.double).merging(metrics ?? [:]) { $1 }
+    try events?.add(
+      Dictionary(uniqueKeysWithValues: numbers.map { ("\(type)/\($0.key)", $0.value) }),
+      step: step)
+    if type == "valid" { events?.synchronize() }
+  }
+
+  /// Adds speech to the events, where there are any.
+  func add(_ tag: String, wav: [UInt8], rate: Int, samples: Int, step: Int) throws {
+    try events?.add(tag, wav: wav, rate: rate, samples: samples, step: step)
   }
 
   /// Sees to it that all lines are on the disk.
-  func synchronize() { if descriptor >= 0 { fsync(descriptor) } }
+  func synchronize() {
+    if descriptor >= 0 { fsync(descriptor) }
+    events?.synchronize()
+  }
 
   /// JSON has no infinities.
   static func number(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }

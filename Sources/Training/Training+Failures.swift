@@ -121,6 +121,14 @@ extension Failure {
       remedy: "use a newer ttstools")
   }
 
+  static func noCheckpoint(_ folder: String, _ step: Int, known: [Int]) -> Failure {
+    Failure(
+      .noInput, subject: folder, problem: "no checkpoint of step \(step)",
+      remedy: known.isEmpty
+        ? "name a run of tts-train"
+        : "there are those of " + known.sorted().map(String.init).joined(separator: ", "))
+  }
+
   static func noWholeCheckpoint(_ folder: String, last: Failure) -> Failure {
     Failure(
       .badInput, subject: folder, problem: "no checkpoint is whole: \(last.problem)",
@@ -155,7 +163,9 @@ extension Failure {
   {
     Failure(
       .configuration, subject: run, problem: "--\(name) is \(new), the run was begun with \(old)",
-      remedy: "continue with the same options (only --steps may differ), or begin another run")
+      remedy:
+        "continue with the same options (only --steps and samples may differ), or begin another run"
+    )
   }
 
   static func changedInput(_ name: String, run: String) -> Failure {

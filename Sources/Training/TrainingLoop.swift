@@ -52,8 +52,10 @@ struct TrainingLoop {
   /// - Parameters:
   ///   - save: writes a checkpoint and the model.
   ///   - saveBest: writes the model that did best in validation so far.
+  ///   - sample: says something with the model, where it is time for that; false when it was interrupted.
   mutating func run(
-    save: (TrainingState) throws -> Void, saveBest: (TrainingState) throws -> Void
+    save: (TrainingState) throws -> Void, saveBest: (TrainingState) throws -> Void,
+    sample: (_ state: TrainingState, _ isLast: Bool) throws -> Bool
   ) throws -> TrainingSummary {
     TensorMemory.kept = .max
     var saved = state.step
@@ -80,6 +82,7 @@ struct TrainingLoop {
         try write(save)
         saved = step
       }
+      guard try sample(state, isLast) else { continue }
       if isLast { break }
       let seconds = try makeStep()
       clock.count(seconds)

@@ -70,6 +70,8 @@ public struct TrainingOptions: Sendable {
   public var checkpointEvery = 2000
   /// Checkpoints kept.
   public var keptCheckpoints = 3
+  /// What is said aloud meanwhile; it may differ when a run is continued.
+  public var samples = SampleRequest()
 
   /// The official defaults.
   public init() {}

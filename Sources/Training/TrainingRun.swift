@@ -125,8 +125,12 @@ public struct TrainingRun {
   /// - Parameter resumes: whether a run that is there is continued.
   /// - Throws: `interrupted` after a checkpoint when the observer asks to end.
   public func train(resumes: Bool, observer: TrainingObserver) throws -> TrainingSummary {
+    let samples = SampleWriter(
+      request: options.samples, trainable: trainable, constants: constants,
+      directory: directory, observer: observer)
     if group.isRoot {
       try Self.check(directory, resumes: resumes)
+      try samples.check()
       try createDirectory(directory)
     }
     let lock = group.isRoot ? try RunLock(directory) : nil
@@ -136,12 +140,17 @@ public struct TrainingRun {
       folder: directory + "/checkpoints", kept: options.keptCheckpoints)
     let goesOn = try group.fromRoot { try Self.exists(in: directory) ? 1 : 0 } == 1
     let state = try goesOn ? continuedState(checkpoints, observer) : initialState()
+    var events: EventFile?
     if group.isRoot {
       for folder in [directory, directory + "/best"] { removeLeftovers(in: folder) }
       try writeRecord()
+      samples.removeLater(than: state.step)
+      events = try EventFile(
+        folder: directory + "/events", from: goesOn ? state.step + 1 : 0)
     }
     let log = try ProgressLog(
-      path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil, group: group)
+      path: directory + "/progress.jsonl", keepingUpTo: goesOn ? state.step : nil, group: group,
+      events: events)
     if !goesOn {
       try log.write(
         "run_start", step: 0,
@@ -166,6 +175,13 @@ public struct TrainingRun {
         guard group.isRoot else { return }
         try createDirectory(directory + "/best")
         try writeModel(state, to: directory + "/best")
+      },
+      sample: { state, isLast in
+        // The root speaks; the others wait for it, and stop with it.
+        let isDone = try
+          !group.isRoot || !samples.isDue(state.step, isLast: isLast, log)
+          || samples.write(state, log)
+        return try !group.agree(stops: !isDone)
       })
   }
 
@@ -243,15 +259,6 @@ public struct TrainingRun {
     return TrainingState(
       step: 0, parameters: parameters, optimizer: optimizer,
       average: options.averageDecay > 0 ? parameters : nil, buffers: buffers)
-  }
-
-  private func createDirectory(_ directory: String) throws {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: directory, withIntermediateDirectories: true)
-    } catch {
-      throw Failure.systemCall("create", directory, writing: true, code: errno)
-    }
   }
 
   // MARK: run.json

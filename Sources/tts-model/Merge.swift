@@ -24,7 +24,7 @@ struct Merge: Tool {
       An adapter of tts-train --tune lora, multiplied by the number after the colon; may be given \
       several times.
       """, valueName: "file[:x]"), completion: .file())
-  var adapter: [AdapterChoice]
+  var adapter: [ScaledPath]
   @Option(
     name: [.customShort("o"), .long],
     help: ArgumentHelp("The directory to make.", valueName: "dir"))
@@ -37,7 +37,7 @@ struct Merge: Tool {
   }
 }
 
-extension AdapterChoice: ExpressibleByArgument {
+extension ScaledPath: ExpressibleByArgument {
   /// Reads `FILE` or `FILE:SCALE`.
   public init?(argument: String) { self.init(argument) }
 }

@@ -8,17 +8,18 @@ import ModelRegistry
 @main
 struct ModelTool: ToolGroup {
   static let tool = ToolDescription(
-    name: "tts-model", abstract: "Fetch, make, inspect, convert, pack and merge models.",
+    name: "tts-model", abstract: "Fetch, make, inspect, convert, average, pack and merge models.",
     examples: [
       "tts-model fetch english",
       "tts-model info MODEL",
       "tts-model init --config english --tokenizer tokenizer.json --seed 1 -o MODEL",
       "tts-model convert old.yaml -o MODEL",
+      "tts-model export runs/mine -o MODEL",
       "tts-model pack --precision int8 MODEL",
     ])
   static var configuration: CommandConfiguration {
     tool.configuration(subcommands: [
-      Info.self, Initialize.self, Convert.self, Fetch.self, Pack.self, Merge.self,
+      Info.self, Initialize.self, Convert.self, Fetch.self, Pack.self, Merge.self, Average.self,
     ])
   }
 }
@@ -89,31 +90,6 @@ struct Initialize: Tool {
           + ModelRegistry.descriptors.flatMap(\.configurationNames).joined(separator: ", "))
     }
     try descriptor.initialize(request)
-  }
-}
-
-struct Convert: Tool {
-  static let tool = ToolDescription(
-    name: "tts-model convert",
-    abstract: "Write a model as one directory with official names, all in float32.",
-    examples: ["tts-model convert old/config.yaml -o MODEL"],
-    discussion: """
-      Takes any model that the tools can open, the older form with separate files for the language \
-      model and the codec among them.
-      """)
-
-  @Argument(
-    help: ArgumentHelp("A model directory, a YAML file, or an official name.", valueName: "model"))
-  var model: String
-  @Option(
-    name: [.customShort("o"), .long],
-    help: ArgumentHelp("The directory to make.", valueName: "dir"))
-  var output: String
-  @OptionGroup var common: CommonOptions
-
-  func execute(_ run: ToolRun) throws {
-    try requireNoModel(in: output)
-    try ModelRegistry.open(model).write(to: output)
   }
 }
 

@@ -15,7 +15,7 @@ struct SpeechOptions: ParsableArguments {
       Speak with this adapter of tts-train --tune lora in the weights, multiplied by the number after \
       the colon; may be given several times.
       """, valueName: "file[:x]"), completion: .file())
-  var adapter: [AdapterChoice] = []
+  var adapter: [ScaledPath] = []
   @Option(
     help: ArgumentHelp(
       "Variance of the noise; 0 is deterministic. Default: the model's.", valueName: "x"))
@@ -85,7 +85,7 @@ extension SpeechOptions {
 
 extension WeightFormat: ExpressibleByArgument {}
 
-extension AdapterChoice: ExpressibleByArgument {
+extension ScaledPath: ExpressibleByArgument {
   /// Reads `FILE` or `FILE:SCALE`.
   public init?(argument: String) { self.init(argument) }
 }

@@ -33,6 +33,7 @@ struct Train: ToolWithCommands {
   @OptionGroup(title: "What is learned") var task: TaskOptions
   @OptionGroup(title: "What trains") var tune: TuneOptions
   @OptionGroup(title: "Run") var steps: StepOptions
+  @OptionGroup(title: "Samples") var samples: SamplingOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Loss and data") var loss: LossAndDataOptions
   @OptionGroup(title: "General") var common: CommonOptions
@@ -61,7 +62,9 @@ struct Train: ToolWithCommands {
     if !tune.list, !tune.dryRun, group.isRoot {
       try TrainingRun.check(files.run, resumes: files.resume)
     }
-    var trainable = try ModelRegistry.open(files.model).trainable(options.task)
+    let model = try ModelRegistry.open(files.model)
+    try samples.set(&options, model)
+    var trainable = try model.trainable(options.task)
     try trainable.check(options.loss)
     if tune.tune?.tuning == .lora {
       options.lowRank = tune.lowRank

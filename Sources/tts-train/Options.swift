@@ -58,7 +58,7 @@ struct FileOptions: ParsableArguments {
 
   @Flag(
     help: """
-      Continue the run from its last whole checkpoint; only --steps may differ. Where there is no \
+      Continue the run from its last whole checkpoint; only --steps and samples may differ. Where there is no \
       run yet, begin it.
       """)
   var resume = false

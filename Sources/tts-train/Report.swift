@@ -5,7 +5,7 @@ import Filters
 /// `tts-train report`: what runs came to, on a page.
 struct Report: Tool {
   static let tool = ToolDescription(
-    name: "tts-train report", abstract: "Draw the loss of runs into one HTML page.",
+    name: "tts-train report", abstract: "Put the losses and the samples of runs on one HTML page.",
     examples: [
       "tts-train report runs/mine > mine.html",
       "tts-train report -o all.html runs/head runs/lora runs/full",
@@ -13,7 +13,8 @@ struct Report: Tool {
     discussion: """
       The page stands alone: curves of the losses, the rate and the gradients' norm over the steps, \
       each run in a colour of its own, and under them a table with the last and the best validation \
-      and the options. Runs that still go on are drawn as far as they are.
+      and the options. Samples of tts-train --sample-every are on it to listen to, step by step, the \
+      runs side by side. Runs that still go on are drawn as far as they are.
       """)
 
   @Argument(help: ArgumentHelp("Run directories.", valueName: "run"), completion: .directory)
@@ -24,10 +25,23 @@ struct Report: Tool {
       "Write to this file, which gets its name only when it is whole. Default: standard output.",
       valueName: "file"), completion: .file(extensions: ["html"]))
   var output: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Megabytes that the samples may add to the page; those of the latest steps come first. 0: none.
+      """, valueName: "n"))
+  var audioLimit = 50
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    guard (0...10_000).contains(audioLimit) else {
+      throw ValidationError("--audio-limit must be between 0 and 10000.")
+    }
+  }
+
   func execute(_ run: ToolRun) throws {
-    let page = try ReportPage(runs.map { try RecordedRun(directory: $0) })
+    let runs = try runs.map { try RecordedRun(directory: $0) }
+    let page = ReportPage(runs, SampleTable(runs, megabytes: audioLimit))
     let file = try ByteOutput(path: output)
     try file.write(page.html)
     try file.finish()
@@ -44,6 +58,8 @@ struct RecordedRun {
   private(set) var training: [String: Curve] = [:]
   /// The curves of the validations.
   private(set) var validation: [String: Curve] = [:]
+  /// What was said, in order.
+  private(set) var samples: [RecordedSample] = []
   private(set) var steps = 0
   private(set) var seconds = 0.0
   let options: [String: String]
@@ -83,6 +99,8 @@ struct RecordedRun {
       seconds += json["seconds"]?.double ?? 0
     case "valid":
       for (name, value) in values { validation[name, default: []].append((step, value)) }
+    case "samples":
+      samples += (json["samples"]?.array ?? []).compactMap { RecordedSample($0, step: Int(step)) }
     default: break
     }
   }

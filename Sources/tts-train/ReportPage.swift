@@ -3,11 +3,15 @@ import Training
 /// An HTML page without anything outside of it.
 struct ReportPage {
   private let runs: [RecordedRun]
+  private let samples: SampleTable
   private static let colours = [
     "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2",
   ]
 
-  init(_ runs: [RecordedRun]) { self.runs = runs }
+  init(_ runs: [RecordedRun], _ samples: SampleTable) {
+    self.runs = runs
+    self.samples = samples
+  }
 
   private func colour(_ index: Int) -> String { Self.colours[index % Self.colours.count] }
 
@@ -27,6 +31,7 @@ struct ReportPage {
       .grid { stroke: currentColor; opacity: .15; }
       table { border-collapse: collapse; margin-top: 2em; }
       td, th { padding: .2em .8em; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
+      audio { width: 16em; height: 2.2em; vertical-align: middle; }
       .key { display: inline-block; width: 1em; height: .6em; margin-right: .4em; }
       </style></head><body>
       <h1>Training runs</h1>
@@ -35,6 +40,7 @@ struct ReportPage {
       <div class="charts">
       \(order.map(figure).joined(separator: "\n"))
       </div>
+      \(samples.html)
       \(table)
       </body></html>
 
@@ -186,7 +192,7 @@ private struct Chart {
   }
 }
 
-private func escaped(_ text: String) -> String {
+func escaped(_ text: String) -> String {
   text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
     .replacing("\"", with: "&quot;")
 }

@@ -42,6 +42,45 @@ import Testing
     #expect(blob.encoded() == file(padded, [0, 0, 64, 64, 1, 2]))
   }
 
+  @Test func arraysMadeOneByOneGiveTheSameFile() throws {
+    let folder = try ScratchFolder()
+    let arrays: [String: ArrayData] = [
+      "b": .bfloats([1, 2, 3]), "a": ArrayData([4, 5] as [Float]), "c": ArrayData([1] as [Int64]),
+    ]
+    let metadata = ["k": "v"]
+    try writeSafetensors(arrays, metadata: metadata, to: folder.file("at once"))
+    let list = arrays.map { (name: $0.key, type: $0.value.type, shape: $0.value.shape) }
+    var order: [String] = []
+    try writeSafetensors(list, metadata: metadata, to: folder.file("in turn")) {
+      name, type, write in
+      let array = try #require(arrays[name])
+      #expect(type == array.type)
+      order.append(name)
+      for byte in array.bytes { try [byte].withUnsafeBytes(write) }
+    }
+    #expect(order == ["c", "a", "b"])
+    #expect(try folder.read("in turn") == folder.read("at once"))
+    #expect(throws: CancellationError.self) {
+      try writeSafetensors(list, metadata: metadata, to: folder.file("never")) { _, _, _ in
+        throw CancellationError()
+      }
+    }
+    #expect(!folder.has("never"))
+  }
+
+  /// To the nearest, halves to even, past the largest to infinity.
+  @Test func bfloatsAreRounded() throws {
+    let values: [(Float, UInt16)] = [
+      (1, 0x3F80), (-2, 0xC000), (1 + 0x1p-8, 0x3F80), (1 + 0x1.8p-7, 0x3F82), (0x1.02p-140, 0),
+      (.greatestFiniteMagnitude, 0x7F80), (-.infinity, 0xFF80),
+    ]
+    let bits = ArrayData.bfloats(values.map(\.0)).bytes
+    for (index, value) in values.enumerated() {
+      #expect(UInt16(bits[2 * index]) | UInt16(bits[2 * index + 1]) << 8 == value.1, "\(value)")
+    }
+    #expect(try ArrayData.bfloats([.nan, 3]).floats()[0].isNaN)
+  }
+
   @Test func conversionsAreExact() throws {
     let bits: [UInt16] = [0x3FC0, 0xC040, 0x7F80]
     let bf16 = try ArrayData(

@@ -66,6 +66,7 @@ import Testing
     arguments: [
       ("tts-stream export --format files in.ttsr -o full/out", "metadata.jsonl"),
       ("tts-model convert MODEL -o full/out", "model.safetensors"),
+      ("tts-model average MODEL MODEL -o full/out", "model.safetensors"),
       (
         "tts-model init --config MODEL/config.yaml --tokenizer MODEL/tokenizer.model -o full/out",
         "model.safetensors"

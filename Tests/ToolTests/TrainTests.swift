@@ -256,6 +256,79 @@ import Testing
     #expect(try runTool("tts-train", ["report"]).code == 64)
   }
 
+  @Test func samplesAreWhatTheModelSays() throws {
+    try folder.write("Hi there.\n\nBye.\n", to: "lines.txt")
+    let sound = wave([speechLike(seconds: 1, rate: 24000)], rate: 24000)
+    try folder.write(sound, to: "my voice.wav")
+    let short = ["--steps", "20"]
+    let sampling = [
+      "--sample-every", "10", "--sample-text", "lines.txt", "--sample-voice", "my voice.wav",
+    ]
+    #expect(try train("plain", short).code == 0)
+    let result = try train("run", short + sampling)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(try weights("run") == weights("plain"))
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("run/samples"))
+    #expect(
+      names.sorted()
+        == ["00", "10", "20"].flatMap { step in
+          (1...2).map { "step000000\(step)-\($0)-my_voice.wav" }
+        })
+    for (number, text) in [(1, "Hi there."), (2, "Bye.")] {
+      let said = try runTool(
+        "tts-synth",
+        ["--model", "run", "--voice", "my voice.wav", "--text", text, "-o", "said.wav"],
+        directory: folder.path)
+      #expect(said.code == 0, "\(said.errors)")
+      let sample = try folder.read("run/samples/step00000020-\(number)-my_voice.wav")
+      #expect(try folder.read("said.wav") == sample && sample.count > 1000)
+    }
+    // So it is with updates of low rank.
+    let lora = try train(
+      "lora",
+      ["--steps", "3", "--warmup", "0", "--tune", "lora", "--statistics", "model"]
+        + ["--sample-every", "9", "--sample-text", "lines.txt"])
+    #expect(lora.code == 0, "\(lora.errors)")
+    let said = try runTool(
+      "tts-synth", ["--model", "lora", "--text", "Bye.", "-o", "said.wav"], directory: folder.path)
+    #expect(said.code == 0, "\(said.errors)")
+    #expect(try folder.read("said.wav") == folder.read("lora/samples/step00000003-2.wav"))
+    // They may be other ones when the run goes on.
+    let more = try train("run", ["--steps", "22", "--resume", "--sample-every", "1"])
+    #expect(more.code == 0, "\(more.errors)")
+    #expect(folder.has("run/samples/step00000021-3.wav"))
+    let events = try FileManager.default.contentsOfDirectory(atPath: folder.file("run/events"))
+    #expect(events.count == 2 && events.allSatisfy { $0.hasPrefix("events.out.tfevents.") })
+
+    // The page has them to listen to, as far as there is room.
+    func page(_ more: [String] = []) throws -> String {
+      let result = try runTool(
+        "tts-train", ["report", "run", "plain"] + more, directory: folder.path)
+      #expect(result.code == 0, "\(result.errors)")
+      return result.text
+    }
+    func sounds(_ page: String) -> Int { page.components(separatedBy: "<audio").count - 1 }
+    let whole = try page()
+    #expect(sounds(whole) == 2 * 3 + 3 * 2 && !whole.contains("left out"))
+    let last = Data(try folder.read("run/samples/step00000020-2-my_voice.wav"))
+    #expect(whole.contains("data:audio/wav;base64," + last.base64EncodedString()))
+    #expect(whole.contains("“Bye.”, my_voice") && whole.contains("step 22"))
+    let none = try page(["--audio-limit", "0"])
+    #expect(sounds(none) == 0 && none.contains("12 samples of earlier steps are left out"))
+    let some = try page(["--audio-limit", "1"])
+    #expect(sounds(some) <= 12 && some.utf8.count < 1_200_000)
+
+    for wrong in [["--sample-voice", "my voice.wav"], ["--sample-every", "-1"]] {
+      #expect(try train("bad", short + wrong).code == 64)
+    }
+    let nobody = try train("bad", short + ["--sample-every", "1", "--sample-voice", "nobody"])
+    #expect(nobody.code == 66 && nobody.errors.contains("nobody"), "\(nobody.errors)")
+    try folder.write("\n", to: "lines.txt")
+    let nothing = try train("bad", short + sampling)
+    #expect(nothing.code == 65 && nothing.errors.contains("lines.txt"), "\(nothing.errors)")
+    #expect(!folder.has("bad"))
+  }
+
   @Test func whatGoesWrongHasItsCode() throws {
     let short = ["--steps", "1"]
     #expect(try train("run", short).code == 0)

@@ -99,10 +99,54 @@ struct TinyTrainable: Trainable {
     ["mean": Tensor(mean), "std": Tensor(deviation)]
   }
 
+  func synthesizer(parameters: [String: Tensor], buffers: [String: Tensor]) throws
+    -> any Synthesizer
+  {
+    TinySynthesizer(level: try #require(parameters["bias"]).values[0])
+  }
+
   func write(parameters: [String: Tensor], buffers: [String: Tensor], to directory: String) throws {
     let tensors = parameters.merging(buffers) { $1 }
     _ = try writeTensors(
       tensors.map { ($0.key, $0.value) }, to: directory + "/model.safetensors")
+  }
+}
+
+/// Says a wave as long as the text, as loud as the weights are large and as the voice's name is long.
+struct TinySynthesizer: Synthesizer {
+  struct Speaker: Voice {
+    var positions = 1
+    var volume: Float = 1
+    func write(to path: String) throws {}
+  }
+
+  var level: Float
+  var sampleRate = 100
+
+  func voice(of samples: [Float]) throws -> any Voice { Speaker() }
+  func voice(file: String) throws -> any Voice {
+    Speaker(volume: Float(try readFile(file).count) / 16)
+  }
+  func defaultVoice() throws -> any Voice { Speaker() }
+  func inBatches() -> any Synthesizer { self }
+
+  func speak(
+    _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
+    onAudio: ([Float]) throws -> Void
+  ) throws -> GenerationSummary {
+    let volume = try #require(voice as? Speaker).volume
+    var random = RandomNumbers(seed: options.seed, name: name)
+    var summary = GenerationSummary()
+    while let text = try nextText() {
+      if text == "mute" { throw Failure(.badInput, problem: "nothing to say") }
+      summary.pieces += 1
+      if text == "late" { summary.endlessPieces += 1 }
+      for _ in 0..<(text == "endless" ? .max : text.utf8.count) {
+        try onAudio((0..<10).map { _ in 0.5 * level * volume * (random.uniform() - 0.5) })
+      }
+      if let first = text.utf8.first { try onAudio([Float(first) / 1000]) }
+    }
+    return summary
   }
 }
 

@@ -162,6 +162,8 @@ func initializeModel(_ request: ModelInitialization) throws {
       remedy: "choose another directory or remove it first")
   }
   let tensors = try InitialWeights(seed: request.seed, configuration: configuration).all()
+  let weights = Weights(tensors, subject: request.directory)
   try writeModelDirectory(
-    request.directory, configuration: configuration, tokenizer: path, tensors: tensors)
+    request.directory, configuration: configuration, tokenizer: path, flowLM: weights["flow_lm"],
+    mimi: weights["mimi"])
 }

@@ -24,7 +24,9 @@ extension PocketTTSModel {
       }
     }
     var model = self
-    model.files.adapters = adapters.map { ($0.adapter, $0.scale) }
+    model.files.changes.append { [adapters = adapters.map { ($0.adapter, $0.scale) }] in
+      merge($1, $0, with: adapters)
+    }
     return model
   }
 

@@ -13,6 +13,8 @@ struct PocketTTSModel: Model {
   let path: String
   private(set) var configuration: Configuration
   var files: WeightFiles
+  /// What its weights were made of, for the metadata of their file.
+  var provenance: [String: String] = [:]
   private let locations: ModelFiles
 
   /// Reads the configuration of a directory, a YAML file (on disk or on a hub) or a known name.
@@ -148,8 +150,13 @@ struct PocketTTSModel: Model {
   }
 
   func synthesizer(precision: WeightFormat) throws -> any Synthesizer {
+    try synthesizer(try flowLM(precision), precision)
+  }
+
+  /// Text to speech with a language model of this configuration.
+  func synthesizer(_ flowLM: FlowLM, _ precision: WeightFormat) throws -> any Synthesizer {
     Generator(
-      flowLM: try flowLM(precision), mimi: try mimi(precision), tokenizer: try tokenizer(),
+      flowLM: flowLM, mimi: try mimi(precision), tokenizer: try tokenizer(),
       clonesVoices: try hasVoiceEncoder(), path: path)
   }
 
@@ -213,37 +220,17 @@ struct PocketTTSModel: Model {
       ("voice encoder", try hasVoiceEncoder() ? "yes" : "no"),
       ("encoder digest", try encoderDigest().description),
       ("tokenizer digest", try tokenizerDigest().description),
-    ]
+    ] + (try files.metadata()[Self.meanKey].map { [("mean of", $0)] } ?? [])
   }
 
-  func write(to directory: String) throws {
+  func write(to directory: String, as form: ModelForm) throws {
     // Both parts are built once, so that what is written is known to load.
-    _ = (try flowLM(), try mimi(), try tokenizer())
-    var tensors: [String: Tensor] = [:]
-    for (name, tensor) in try files.flowLM().all() { tensors["flow_lm." + name] = tensor }
-    for (name, tensor) in try files.mimi().all() { tensors["mimi." + name] = tensor }
+    let (flowLM, mimi) = (try files.unchanged.flowLM(), try files.mimi())
+    _ = (try FlowLM(flowLM, configuration), try Mimi(mimi, configuration.codec), try tokenizer())
+    try flowLM.requireAllUsed()
+    try mimi.requireAllUsed()
     try writeModelDirectory(
-      directory, configuration: configuration, tokenizer: try tokenizerPath(), tensors: tensors)
+      directory, configuration: configuration, tokenizer: try tokenizerPath(),
+      flowLM: try files.flowLM(), mimi: mimi, form: form, metadata: provenance)
   }
-}
-
-/// Writes a model directory: tokenizer, configuration, and last the weights. Paths in the
-/// configuration name the files beside it.
-func writeModelDirectory(
-  _ directory: String, configuration: Configuration, tokenizer: String, tensors: [String: Tensor]
-) throws {
-  try createDirectory(directory)
-  let name = tokenizer.hasSuffix(".json") ? "tokenizer.json" : "tokenizer.model"
-  var configuration = configuration
-  configuration.weightsPath = "model.safetensors"
-  configuration.weightsPathWithoutVoiceCloning = nil
-  configuration.flowLM.weightsPath = nil
-  configuration.mimi.weightsPath = nil
-  configuration.flowLM.lookupTable.tokenizerPath = name
-  let bytes = try readFile(tokenizer)
-  try AtomicFile.write(bytes, to: directory + "/" + name)
-  try AtomicFile.write(configuration.yaml, to: directory + "/config.yaml")
-  try writeSafetensors(
-    tensors.mapValues { ArrayData($0.values, shape: $0.shape) }, metadata: [:],
-    to: directory + "/model.safetensors")
 }

@@ -290,23 +290,32 @@ struct PocketTTSTrainable: Trainable {
     ["flow_lm.emb_mean": Tensor(mean), "flow_lm.emb_std": Tensor(deviation)]
   }
 
+  func synthesizer(parameters: [String: Tensor], buffers: [String: Tensor]) throws
+    -> any Synthesizer
+  {
+    let weights = flowLM(parameters, buffers, packing: .float32)
+    return try model.synthesizer(try FlowLM(weights, configuration), .float32)
+  }
+
   func write(parameters: [String: Tensor], buffers: [String: Tensor], to directory: String) throws {
-    var tensors = tables.merging(buffers) { $1 }
-    for (name, tensor) in parameters
-    where name.hasPrefix("flow_lm.") && !LowRankUpdate.isPart(name) {
-      tensors[name] = tensor
-    }
     if let adapters {
-      let adapter = adapter(parameters, adapters)
-      for (name, tensor) in tensors {
-        tensors[name] = merge(tensor, String(name.dropFirst(8)), with: [(adapter, 1)])
-      }
       try createDirectory(directory)
-      try adapter.write(to: directory + "/adapter.safetensors")
+      try adapter(parameters, adapters).write(to: directory + "/adapter.safetensors")
     }
-    for (name, tensor) in try model.files.mimi().all() { tensors["mimi." + name] = tensor }
     try writeModelDirectory(
       directory, configuration: configuration, tokenizer: try model.tokenizerPath(),
-      tensors: tensors)
+      flowLM: flowLM(parameters, buffers), mimi: try model.files.mimi())
+  }
+
+  /// The language model's tensors, with the updates of low rank in them, without the `flow_lm.` prefix.
+  private func flowLM(
+    _ parameters: [String: Tensor], _ buffers: [String: Tensor], packing: WeightFormat? = nil
+  ) -> Weights {
+    let all = parameters.merging(buffers) { $1 }.merging(tables) { $1 }
+      .filter { $0.key.hasPrefix("flow_lm.") && !LowRankUpdate.isPart($0.key) }
+    let weights = Weights(all, subject: model.path, packing: packing)["flow_lm"]
+    guard let adapters else { return weights }
+    let adapter = adapter(parameters, adapters)
+    return weights.changing { merge($1, String($0.dropFirst(8)), with: [(adapter, 1)]) }
   }
 }

@@ -8,8 +8,8 @@ import Tensors
 struct WeightFiles: Sendable {
   let configuration: Configuration
   let locations: ModelFiles
-  /// What is added to the language model's weights.
-  var adapters: [(adapter: LowRankAdapter, scale: Float)] = []
+  /// What is done to each tensor of the language model, in turn; keys are without the `flow_lm.` prefix.
+  var changes: [@Sendable (_ key: String, _ tensor: Tensor) throws -> Tensor] = []
 
   init(configuration: Configuration, locations: ModelFiles) {
     self.configuration = configuration
@@ -20,9 +20,14 @@ struct WeightFiles: Sendable {
   ///
   /// - Parameter packing: how matrices are packed for inference; nil for training.
   func flowLM(packing: WeightFormat? = nil) throws -> Weights {
-    let weights = try storedFlowLM(packing)
-    guard !adapters.isEmpty else { return weights }
-    return weights.changing { [adapters] in merge($1, $0, with: adapters) }
+    try changes.reduce(storedFlowLM(packing)) { $0.changing($1) }
+  }
+
+  /// The same without the changes.
+  var unchanged: WeightFiles {
+    var copy = self
+    copy.changes = []
+    return copy
   }
 
   private func storedFlowLM(_ packing: WeightFormat?) throws -> Weights {
@@ -53,6 +58,12 @@ struct WeightFiles: Sendable {
         locations.file, "it names no weights", "add 'weights_path: model.safetensors'")
     }
     return try locations.weights(named, open: configuration.weightsPathWithoutVoiceCloning)
+  }
+
+  /// What the file of the whole model says of itself; nothing where the parts have files of their own.
+  func metadata() throws -> [String: String] {
+    guard configuration.flowLM.weightsPath == nil else { return [:] }
+    return try SafetensorsFile(path: bundlePath()).metadata
   }
 
   private func bundle(_ part: String, _ packing: WeightFormat?) throws -> Weights {

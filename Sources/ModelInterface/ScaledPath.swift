@@ -2,16 +2,16 @@ extension Model {
   /// The model with these adapters in its weights.
   ///
   /// - Throws: `noInput` or `badInput` for a file that is none, `configuration` for one of other weights.
-  public func adapted(_ choices: [AdapterChoice]) throws -> any Model {
+  public func adapted(_ choices: [ScaledPath]) throws -> any Model {
     try adapted(choices.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
   }
 }
 
-/// `FILE` or `FILE:SCALE`: an adapter, and what it is multiplied by.
-public struct AdapterChoice: Sendable, Hashable {
+/// `FILE` or `FILE:SCALE`: something and what it counts, an adapter for instance.
+public struct ScaledPath: Sendable, Hashable {
   /// The file.
   public var path: String
-  /// What its updates are multiplied by.
+  /// What it is multiplied by.
   public var scale: Float
 
   /// Reads it; a colon before anything but a number belongs to the name.
