@@ -3,8 +3,9 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// SIGINT, SIGTERM, SIGHUP and SIGUSR1, which mpirun and batch systems pass on. The first one sets a flag, and whoever waits wakes up and ends
-/// cleanly (75); the second removes the temporary files and ends the process at once.
+/// SIGINT, SIGTERM, SIGHUP and SIGUSR1, which mpirun and batch systems pass on. The first one sets a
+/// flag, and whoever waits wakes up and ends cleanly (75); the second removes the temporary files and
+/// ends the process at once.
 ///
 /// The handler only writes the signal's number to a pipe; a thread that does nothing else takes it
 /// from there, so that the work may use locks. Blocking the signals in all threads would not do:

@@ -34,7 +34,8 @@ extension TrainTests {
     return all.compactMap { Int32($0) }.sorted().filter { process in
       // After the name in brackets: the state, the parent.
       let stat = (try? readFile("/proc/\(process)/stat")) ?? []
-      let fields = String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?
+      let fields =
+        String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?
         .split(separator: " ") ?? []
       return fields.count > 1 && Int32(fields[1]) == launcher.identifier
         && String(decoding: stat, as: UTF8.self).contains("(tts-train)")
@@ -106,7 +107,8 @@ extension TrainTests {
     #expect(result.errors.components(separatedBy: "interrupted; run").count == 2)
     #expect(try JSON.parse(folder.read("report.json"))["exit_code"] == 75)
     let steps = trainLines("stopped")
-    #expect(steps < 40 && folder.has("stopped/checkpoints/000000\(steps < 10 ? "0" : "")\(steps).json"))
+    #expect(
+      steps < 40 && folder.has("stopped/checkpoints/000000\(steps < 10 ? "0" : "")\(steps).json"))
     #expect(try start(4, "stopped", ["--keep-best", "--resume"]).wait().code == 0)
     #expect(try weights("stopped") == weights("whole"))
     #expect(try progress("stopped") == progress("whole"))
@@ -130,7 +132,8 @@ extension TrainTests {
   }
 
   @Test(
-    needsMPI, .enabled(if: runsSlowTests), .timeLimit(.minutes(30)), .serialized, arguments: [1, 2, 4])
+    needsMPI, .enabled(if: runsSlowTests), .timeLimit(.minutes(30)), .serialized,
+    arguments: [1, 2, 4])
   func aRunThatIsKilledTwentyTimesEndsWithTheSameBytes(processes: Int) throws {
     let more = ["--steps", "200", "--keep-best", "--resume", "-T", "1"]
     #expect(try start(1, "whole", more).wait().code == 0)
