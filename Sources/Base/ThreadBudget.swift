@@ -20,8 +20,20 @@ public enum ThreadBudget {
     case worker
   }
 
-  /// Processors this process may run on.
-  public static var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+  /// Processors this process may run on: fewer than there are where a launcher bound it to some.
+  public static var processorCount: Int {
+    let digits = allowedProcessors.compactMap(\.hexDigitValue)
+    let count = digits.reduce(0) { $0 + $1.nonzeroBitCount }
+    return count > 0 ? count : ProcessInfo.processInfo.activeProcessorCount
+  }
+
+  /// The set of these processors as the system writes it, in hexadecimal; empty where it does not.
+  public static var allowedProcessors: String {
+    let status = (try? readFile("/proc/self/status")) ?? []
+    let line = String(decoding: status, as: UTF8.self).split(separator: "\n")
+      .first { $0.hasPrefix("Cpus_allowed:") }
+    return line?.split(whereSeparator: \.isWhitespace).last.map(String.init) ?? ""
+  }
 
   /// Threads that may compute at a time; at least 1.
   public static var limit: Int {

@@ -3,8 +3,9 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP. The first one sets a flag, and whoever waits wakes up and ends
-/// cleanly (75); the second removes the temporary files and ends the process at once.
+/// SIGINT, SIGTERM, SIGHUP and SIGUSR1, which mpirun and batch systems pass on. The first one sets a
+/// flag, and whoever waits wakes up and ends cleanly (75); the second removes the temporary files and
+/// ends the process at once.
 ///
 /// The handler only writes the signal's number to a pipe; a thread that does nothing else takes it
 /// from there, so that the work may use locks. Blocking the signals in all threads would not do:
@@ -62,7 +63,7 @@ public enum Interruption {
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     signalPipe = ends[1]
     _ = wakePipe
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
       var action = sigaction()
       sigaction(number, nil, &action)
       if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1 { continue }

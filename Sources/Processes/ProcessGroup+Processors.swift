@@ -9,7 +9,7 @@ extension ProcessGroup {
   ///   others idle.
   public func shareOfProcessors() throws -> (threads: Int, isBound: Bool) {
     let host = Self.hostName
-    let own = host + " " + Self.allowedProcessors
+    let own = host + " " + ThreadBudget.allowedProcessors
     let all = try gather(Array(own.utf8)).map { String(decoding: $0, as: UTF8.self) }
     let sharing = all.filter { $0 == own }.count
     let threads = max(1, ThreadBudget.processorCount / sharing)
@@ -21,12 +21,5 @@ extension ProcessGroup {
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)
     return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  /// The processors that this process may run on, as the system writes them; empty where it does not.
-  private static var allowedProcessors: String {
-    let status = (try? readFile("/proc/self/status")) ?? []
-    return String(decoding: status, as: UTF8.self).split(separator: "\n")
-      .first { $0.hasPrefix("Cpus_allowed_list:") }.map(String.init) ?? ""
   }
 }

@@ -155,8 +155,9 @@ public final class ProcessGroup: Sendable {
       for half in halves.reversed() {
         distance /= 2
         let whole =
-          min(half.own.lowerBound, half.other.lowerBound)
-          ..< max(half.own.upperBound, half.other.upperBound)
+          min(
+            half.own.lowerBound, half.other.lowerBound)..<max(
+            half.own.upperBound, half.other.upperBound)
         try exchange(
           half.own, for: base + half.other.lowerBound, half.other.count, with: rank ^ distance)
         own = whole

@@ -21,7 +21,9 @@ extension Failure {
 extension Failure {
   /// The failure as it travels to other processes.
   var message: [UInt8] {
-    var object: [String: JSON] = ["kind": .integer(Int64(kind.rawValue)), "problem": .string(problem)]
+    var object: [String: JSON] = [
+      "kind": .integer(Int64(kind.rawValue)), "problem": .string(problem),
+    ]
     object["subject"] = subject.map(JSON.string)
     object["record"] = record.map(JSON.string)
     object["remedy"] = remedy.map(JSON.string)

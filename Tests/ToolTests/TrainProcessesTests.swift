@@ -34,7 +34,8 @@ extension TrainTests {
     return all.compactMap { Int32($0) }.sorted().filter { process in
       // After the name in brackets: the state, the parent.
       let stat = (try? readFile("/proc/\(process)/stat")) ?? []
-      let fields = String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?
+      let fields =
+        String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?
         .split(separator: " ") ?? []
       return fields.count > 1 && Int32(fields[1]) == launcher.identifier
         && String(decoding: stat, as: UTF8.self).contains("(tts-train)")
@@ -90,6 +91,13 @@ extension TrainTests {
     #expect(rest.code == 0, "\(rest.errors)")
     #expect(try content("killed") == expected)
 
+    // All are asked to stop through the launcher.
+    let asked = try start(2, "asked", ["--keep-best"])
+    wait { trainLines("asked") >= 3 }
+    asked.signal(SIGUSR1)
+    let answer = asked.wait()
+    #expect(answer.code == 75 && trainLines("asked") < 40, "\(answer.errors)")
+
     // One of them is asked to stop: all do, with a checkpoint.
     let stopped = try start(2, "stopped", ["--keep-best", "--report", "report.json"])
     wait { trainLines("stopped") >= 3 }
@@ -99,7 +107,8 @@ extension TrainTests {
     #expect(result.errors.components(separatedBy: "interrupted; run").count == 2)
     #expect(try JSON.parse(folder.read("report.json"))["exit_code"] == 75)
     let steps = trainLines("stopped")
-    #expect(steps < 40 && folder.has("stopped/checkpoints/000000\(steps < 10 ? "0" : "")\(steps).json"))
+    #expect(
+      steps < 40 && folder.has("stopped/checkpoints/000000\(steps < 10 ? "0" : "")\(steps).json"))
     #expect(try start(4, "stopped", ["--keep-best", "--resume"]).wait().code == 0)
     #expect(try weights("stopped") == weights("whole"))
     #expect(try progress("stopped") == progress("whole"))
@@ -122,27 +131,42 @@ extension TrainTests {
     try fails(2, 73, "already", [])
   }
 
-  @Test(needsMPI, .enabled(if: runsSlowTests), .timeLimit(.minutes(30)), arguments: [1, 2, 4])
+  @Test(
+    needsMPI, .enabled(if: runsSlowTests), .timeLimit(.minutes(30)), .serialized,
+    arguments: [1, 2, 4])
   func aRunThatIsKilledTwentyTimesEndsWithTheSameBytes(processes: Int) throws {
     let more = ["--steps", "200", "--keep-best", "--resume", "-T", "1"]
     #expect(try start(1, "whole", more).wait().code == 0)
     let expected = try content("whole")
     var random = RandomNumbers(seed: UInt64(processes), name: "kills")
-    // A moment is some time after a random step, or after the start where that step has been made.
-    for step in (0..<20).map({ _ in random.index(below: 200) }).sorted() {
+    // A moment is soon after a random step; soon after the start where that step had been made.
+    for step in (0..<20).map({ _ in random.index(below: 180) }).sorted() {
       let job = try start(processes, "killed", more)
-      let made = trainLines("killed")
-      wait { trainLines("killed") >= step || trainLines("killed") < made }
-      wait { trainLines("killed") >= step }
-      usleep(UInt32(random.index(below: 300_000)))
-      let victims = processes == 1 ? [job.identifier] : ranks(of: job)
-      if !victims.isEmpty { kill(victims[random.index(below: victims.count)], SIGKILL) }
-      #expect(job.wait().code != 0)
+      var victims: [Int32] = []
+      wait {
+        victims = processes == 1 ? [job.identifier] : ranks(of: job)
+        return victims.count == processes && trainLines("killed") >= step
+      }
+      usleep(UInt32(random.index(below: 60_000)))
+      kill(victims[random.index(below: processes)], SIGKILL)
+      let result = job.wait()
+      #expect(result.code == 128 + SIGKILL, "after step \(step): \(result.errors)")
     }
     let last = try start(processes, "killed", more).wait()
     #expect(last.code == 0, "\(last.errors)")
     #expect(try content("killed") == expected)
     #expect(try progress("killed") == progress("whole"))
+  }
+
+  @Test func processorsThatMayNotBeUsedDoNotCount() throws {
+    let words = arguments("bound", ["--steps", "1", "--report", "bound.json"]).map { "'\($0)'" }
+    let result = try runShell(
+      """
+      first=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+      exec taskset -c "$first" tts-train \(words.joined(separator: " "))
+      """, directory: folder.path)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(try JSON.parse(folder.read("bound.json"))["threads"] == 1)
   }
 
   @Test func theInterfaceOfOpenMPIIsThatOfItsHeader() throws {

@@ -89,7 +89,7 @@ private let tensorBoard: String? = ProcessInfo.processInfo.environment["TTS_REFE
     let folder = try ScratchFolder()
     func log(keepingUpTo step: Int?) throws -> ProgressLog {
       try ProgressLog(
-        path: folder.file("progress.jsonl"), keepingUpTo: step,
+        path: folder.file("progress.jsonl"), keepingUpTo: step, group: .alone,
         events: EventFile(folder: folder.file("events"), from: step.map { $0 + 1 } ?? 0))
     }
     let first = try log(keepingUpTo: nil)
