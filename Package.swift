@@ -88,6 +88,13 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
       "Server", "ModelRegistry", "Speaking",
     ]
   ),
+  (
+    "tts-eval",
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Text", "Tensors",
+      "ModelInterface", "ModelRegistry", "Speaking",
+    ]
+  ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
   ("tts-model", ["Base", "Safetensors", "Tensors", "Hub", "ModelInterface", "ModelRegistry"]),
 ]
