@@ -30,7 +30,7 @@ help: ## this list
 
 .PHONY: deps
 deps: ## the system libraries: checked, and installed with apt where that is allowed
-	Scripts/dependencies build demo lint install readers
+	Scripts/dependencies build demo lint install readers recogniser
 
 .PHONY: build
 build: ## the tools, into .build/release

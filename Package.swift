@@ -62,6 +62,12 @@ let registry: (name: String, needs: [Target.Dependency]) = (
   "ModelRegistry", ["Base", "ModelInterface"] + models.map { .target(name: $0) }
 )
 
+/// What the tools that speak have in common.
+let speaking: (name: String, needs: [Target.Dependency]) = (
+  "Speaking",
+  ["Base", "Records", "Filters", "Tensors", "ModelInterface", "ModelRegistry", argumentParser]
+)
+
 let tools: [(name: String, needs: [Target.Dependency])] = [
   ("tts-import", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
   ("tts-resample", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
@@ -86,7 +92,14 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     "tts-synth",
     [
       "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
-      "Server", "ModelRegistry",
+      "Server", "ModelRegistry", "Speaking",
+    ]
+  ),
+  (
+    "tts-eval",
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Text", "Tensors",
+      "ModelInterface", "ModelRegistry", "Speaking",
     ]
   ),
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
@@ -120,8 +133,9 @@ targets += models.map {
   .target(
     name: $0, dependencies: modelNeeds, path: "Sources/Models/\($0)", swiftSettings: swiftSettings)
 }
-targets.append(
-  .target(name: registry.name, dependencies: registry.needs, swiftSettings: swiftSettings))
+for row in [registry, speaking] {
+  targets.append(.target(name: row.name, dependencies: row.needs, swiftSettings: swiftSettings))
+}
 targets += tools.map {
   .executableTarget(
     name: $0.name, dependencies: ["Filters", argumentParser] + $0.needs,

@@ -36,14 +36,26 @@ public enum Interruption {
 
   /// Waits until a descriptor has something to read, or throws `interrupted`.
   public static func waitToRead(_ descriptor: Int32) throws {
+    _ = try waitToRead([descriptor])
+  }
+
+  /// Waits until at least one of some descriptors has something to read, or throws `interrupted`.
+  ///
+  /// - Parameter deadline: a time of ``Clock`` to wait until; nil for as long as it takes.
+  /// - Returns: those that have something, or are at their end; none when the time is over.
+  static func waitToRead(_ descriptors: [Int32], until deadline: Double? = nil) throws -> [Int32] {
     while true {
       try check()
-      var waits = [
-        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-        pollfd(fd: wakePipe.reading, events: Int16(POLLIN), revents: 0),
-      ]
-      if poll(&waits, 2, -1) < 0, errno != EINTR { return }
-      if waits[0].revents != 0 { return }
+      var waits = (descriptors + [wakePipe.reading]).map {
+        pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+      }
+      let rest = deadline.map { $0 - Clock.seconds() }
+      if let rest, rest <= 0 { return [] }
+      // Rounded up: what is left is waited for, too.
+      let milliseconds = rest.map { Int32(min(1e6, ($0 * 1000).rounded(.up))) } ?? -1
+      if poll(&waits, nfds_t(waits.count), milliseconds) < 0, errno != EINTR { return descriptors }
+      let ready = zip(descriptors, waits).filter { $1.revents != 0 }.map { $0.0 }
+      if !ready.isEmpty { return ready }
     }
   }
 
@@ -83,6 +95,7 @@ public enum Interruption {
       while true {
         guard read(reading, &number, 1) == 1 else { continue }
         if isRequested {
+          ExternalCommand.endAll()
           TemporaryFiles.deleteAll()
           _exit(128 + Int32(number))
         }

@@ -41,6 +41,7 @@ func runProgram<Root: ToolGroup>(_ root: Root.Type) -> Never {
   } catch let failure as Failure {
     leave(run, failure)
   } catch  where error is ValidationError || error is CleanExit || error is ExitCode {
+    ExternalCommand.endAll()
     TemporaryFiles.deleteAll()
     run.doLastAct()
     Root.exit(withError: error)
@@ -67,6 +68,7 @@ private func closeStandardOutput() throws {
 
 /// Ends the process at once: other threads may still be blocked in a read.
 private func leave(_ code: Int32) -> Never {
+  ExternalCommand.endAll()
   TemporaryFiles.deleteAll()
   fflush(nil)
   _exit(code)

@@ -9,7 +9,7 @@ extension Synthesizer {
   /// - Throws: `badInput` when there is nothing to say or a mark is no pause; what the closures throw.
   public func narrate(
     _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
-    onAudio: ([Float]) throws -> Void
+    onPiece: ((PieceTrace) throws -> Void)? = nil, onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
     var marks = PauseMarks()
     var summary = GenerationSummary()
@@ -34,7 +34,8 @@ extension Synthesizer {
               coming = next
               return nil
             }, voice: voice, options: options,
-            name: stretches == 0 ? name : "\(name)#\(stretches)", onAudio: onAudio)
+            name: stretches == 0 ? name : "\(name)#\(stretches)", onPiece: onPiece,
+            onAudio: onAudio)
         stretches += 1
       }
     }
@@ -44,11 +45,12 @@ extension Synthesizer {
   /// Says a text that is there as a whole, as `narrate` with pieces does.
   public func narrate(
     _ text: String, voice: any Voice, options: GenerationOptions, name: String,
-    onAudio: ([Float]) throws -> Void
+    onPiece: ((PieceTrace) throws -> Void)? = nil, onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
     var rest: String? = text
     return try narrate(
-      { rest.take() }, voice: voice, options: options, name: name, onAudio: onAudio)
+      { rest.take() }, voice: voice, options: options, name: name, onPiece: onPiece,
+      onAudio: onAudio)
   }
 
   /// Says a text that is there as a whole and in which brackets are only brackets.

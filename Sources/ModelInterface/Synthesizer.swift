@@ -1,3 +1,5 @@
+public import Tensors
+
 /// How speech is generated; nil stands for the model's own default.
 public struct GenerationOptions: Sendable {
   /// Variance of the noise; 0 is deterministic.
@@ -73,6 +75,18 @@ public protocol Synthesizer: Sendable {
   /// Samples a second of what it says, and of what voices are made from.
   var sampleRate: Int { get }
 
+  /// Latent frames a second.
+  var frameRate: Double { get }
+
+  /// Channels of the latents that its language model makes.
+  var latentWidth: Int { get }
+
+  /// Latents of the codec as the language model sees them: each channel has mean 0 and deviation 1 over
+  /// the latents that it learnt from.
+  ///
+  /// - Parameter latents: `[frames, channels]`, raw.
+  func normalized(_ latents: Tensor) -> Tensor
+
   /// The voice of a recording.
   ///
   /// - Parameter samples: mono, at ``sampleRate``.
@@ -94,9 +108,21 @@ public protocol Synthesizer: Sendable {
   ///   - nextText: gives the next piece of the text, cut anywhere; nil when there is no more.
   ///   - name: what the noise is drawn for (a record's id): the same seed and name give the same
   ///     speech, wherever the text stands in a stream and however it is cut.
+  ///   - onPiece: gets what each piece of the text was made of, after its audio; nil where nobody asks.
   /// - Throws: `badInput` when there is nothing to say; what the closures throw.
   func speak(
     _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
-    onAudio: ([Float]) throws -> Void
+    onPiece: ((PieceTrace) throws -> Void)?, onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary
+}
+
+extension Synthesizer {
+  /// Says a text that arrives in pieces, of which only the audio matters.
+  public func speak(
+    _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
+    onAudio: ([Float]) throws -> Void
+  ) throws -> GenerationSummary {
+    try speak(
+      nextText, voice: voice, options: options, name: name, onPiece: nil, onAudio: onAudio)
+  }
 }

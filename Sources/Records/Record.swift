@@ -62,6 +62,14 @@ public struct Record: Sendable, Equatable {
     (1...4096).contains(id.utf8.count) && id.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }
   }
 
+  /// A relative path for an id, which stays below its folder whatever the id is.
+  public static func path(of id: String) -> String {
+    let parts = id.split(separator: "/").map { part in
+      part.allSatisfy { $0 == "." } ? String(repeating: "%2E", count: part.count) : String(part)
+    }
+    return parts.isEmpty ? "%2F" : parts.joined(separator: "/")
+  }
+
   /// An id made from any text, a path for instance: blanks, control characters and the per cent
   /// sign percent-encoded, so that different texts have different ids.
   public static func id(from text: String) -> String {

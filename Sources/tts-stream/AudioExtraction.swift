@@ -16,7 +16,7 @@ struct AudioExtraction {
   /// - Returns: the file's path below the folder; nil where there is no audio.
   mutating func take(_ record: Record, from path: String) throws -> String? {
     guard let encoding = record.audioEncoding else { return nil }
-    let name = AudioExtraction.path(of: record.id)
+    let name = Record.path(of: record.id)
     if let open, open.id != record.id { try finish() }
     if encoding == .flac, record.part == nil, let audio = record.arrays["audio"] {
       try makeFolder(for: name)
@@ -60,14 +60,6 @@ struct AudioExtraction {
         .cannotCreate, subject: parent, problem: "cannot create the folder",
         remedy: "check the path and its permissions")
     }
-  }
-
-  /// A relative path for an id, which stays below the folder whatever the id is.
-  static func path(of id: String) -> String {
-    let parts = id.split(separator: "/").map { part in
-      part.allSatisfy { $0 == "." } ? String(repeating: "%2E", count: part.count) : String(part)
-    }
-    return parts.isEmpty ? "%2F" : parts.joined(separator: "/")
   }
 }
 

@@ -108,7 +108,7 @@ struct Export: Tool {
 
   /// What WebDataset takes for the name of a sample: no dot in its last component.
   private static func key(of record: Record) -> String {
-    let path = AudioExtraction.path(of: record.id).replacing(".", with: "%2E")
+    let path = Record.path(of: record.id).replacing(".", with: "%2E")
     return record.part.map { "\(path)@\($0)" } ?? path
   }
 }

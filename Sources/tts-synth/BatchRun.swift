@@ -2,6 +2,7 @@ import Base
 import Filters
 import ModelInterface
 import Records
+import Speaking
 
 /// Says several utterances at a time; what comes of them leaves in the order of the input.
 struct BatchRun: Sendable {

@@ -5,6 +5,7 @@ import Glibc
 import ModelInterface
 import ModelRegistry
 import Server
+import Speaking
 
 /// `tts-synth serve`: text to speech over HTTP.
 struct Serve: Tool {

@@ -2,6 +2,7 @@ import Base
 import Filters
 import ModelInterface
 import Records
+import Speaking
 
 /// Says utterances, each into a sink.
 struct Speaker: Sendable {
@@ -56,7 +57,7 @@ struct Speaker: Sendable {
     var record = utterance.record
     guard let text = record.text, !text.isEmpty else { throw Failure.noText() }
     let options = speech.generation(seed: try utterance.seed() ?? seed)
-    let voice = try voice(of: utterance)
+    let voice = try voices.voice(of: utterance, otherwise: defaultVoice)
     if needsWholeText { record.text = try Self.whole(text, nextText) }
     var first = record.text
     try sink.open(record)
@@ -82,17 +83,6 @@ struct Speaker: Sendable {
       "\(record.id): \(tenths(seconds())) s of speech, "
         + "\(tenths(seconds() / max(1e-9, run.seconds - start))) times real time")
     warn(of: summary, record.id)
-  }
-
-  private func voice(of utterance: Utterance) throws -> any Voice {
-    guard let name = utterance.voice else { return defaultVoice }
-    do {
-      return try voices.voice(name)
-    } catch let failure as Failure
-      where [.usage, .badInput, .noInput, .configuration].contains(failure.kind)
-    {
-      throw Failure.voiceOfRecord(name, failure)
-    }
   }
 
   /// All of a text.

@@ -1,26 +1,10 @@
 import Base
 
 extension Failure {
-  static func lineContent(_ problem: String, remedy: String) -> Failure {
-    Failure(.badInput, problem: problem, remedy: remedy)
-  }
-
-  static func noText() -> Failure {
-    Failure(
-      .badInput, problem: "no text", remedy: "import the recording with its transcript")
-  }
-
   static func textTooLong(limit: Int) -> Failure {
     Failure(
       .badInput, problem: "a text of more than \(limit >> 20) MiB does not fit into a record",
       remedy: "break it into lines")
-  }
-
-  /// The voice that a record asks for cannot be had: the record's fault, not the run's.
-  static func voiceOfRecord(_ name: String, _ failure: Failure) -> Failure {
-    Failure(
-      .badInput, problem: "its voice '\(name)': \(failure.problem)",
-      remedy: failure.remedy ?? "name another voice")
   }
 
   static func utteranceTooLong(seconds: Int) -> Failure {

@@ -3,28 +3,21 @@ import Filters
 import ModelInterface
 import ModelRegistry
 import Records
+import Speaking
 import Tensors
 
 extension Synth {
   func stage() throws -> StageParameters {
     let model = try speech.model(model)
-    func value<Number: CustomStringConvertible>(_ number: Number?) -> String {
-      number.map { "\($0)" } ?? "default"
-    }
     var models = ["synthesizer": try model.synthesizerDigest().description]
     if let voice {
       let file = try model.voicePath(voice)
       models["voice"] = SHA256Digest(of: try readFile(file)).description
     }
-    return StageParameters(
-      [
-        "temperature": value(speech.temperature), "decode-steps": "\(speech.decodeSteps)",
-        "noise-clamp": value(speech.noiseClamp), "seed": "\(seed.seed)",
-        "eos-threshold": value(speech.eosThreshold),
-        "frames-after-eos": value(speech.framesAfterEos), "max-frames": value(speech.maxFrames),
-        "max-tokens": "\(speech.maxTokens)", "precision": speech.precision.rawValue,
-        "loudness": loudness.map { "\($0)" } ?? "keep",
-      ], models: models)
+    var parameters = speech.parameters
+    parameters["seed"] = "\(seed.seed)"
+    parameters["loudness"] = loudness.map { "\($0)" } ?? "keep"
+    return StageParameters(parameters, models: models)
   }
 
   func execute(_ run: ToolRun) throws {

@@ -4,6 +4,7 @@ import Filters
 import ModelInterface
 import ModelRegistry
 import Records
+import Speaking
 
 /// `tts-synth`: text to speech.
 @main

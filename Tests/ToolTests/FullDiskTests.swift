@@ -72,6 +72,7 @@ import Testing
         "model.safetensors"
       ),
       ("tts-train -q --model MODEL --train latents.ttsr --run full/out --steps 1", "config.yaml"),
+      ("tts-eval --model MODEL --max-frames 20 --keep full/out in.ttsr", ".wav"),
     ])
   func foldersLackWhatMakesThemWhole(_ line: String, missing: String) throws {
     let left = try runOnFullDisk(line)
@@ -104,6 +105,7 @@ import Testing
     "tts-stream count in.ttsr", "tts-stream stat in.ttsr", "tts-stream digest in.ttsr",
     "tts-stream header in.ttsr", "tts-stream export --format webdataset -o - in.ttsr",
     "tts-model info MODEL", "tts-import --stage-id in.wav",
+    "tts-eval --model MODEL --max-frames 9 in.ttsr",
   ]
 
   @Test(arguments: printers) func aFullDeviceAndAReaderThatLeaves(_ line: String) throws {

@@ -51,6 +51,7 @@ import Testing
     "tts-mimi-encode --decode --model MODEL latents-N.ttsr -o out/file",
     "tts-synth --model MODEL --max-frames 3 text-N.ttsr -o out/file",
     "tts-synth --model MODEL --max-frames 3 --format ttsr text-N.ttsr -o out/file",
+    "tts-eval --model MODEL --max-frames 3 audio-N.ttsr",
     "tts-shard audio-N.ttsr -o out/%d.ttsr", "tts-shard audio-N.ttsr --shuffle 1 -o out/%d.ttsr",
     "tts-train -q --model TRAINED --train latents-N.ttsr --run run-N --steps 20",
     "tts-stream view audio-N.ttsr", "tts-stream cat audio-N.ttsr -o out/file",

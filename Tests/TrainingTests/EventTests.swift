@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Processes
 import Glibc
 import TestSupport
 import Testing

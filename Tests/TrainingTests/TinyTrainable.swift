@@ -122,7 +122,10 @@ struct TinySynthesizer: Synthesizer {
 
   var level: Float
   var sampleRate = 100
+  var frameRate = 12.5
+  var latentWidth = TinyTrainable.width
 
+  func normalized(_ latents: Tensor) -> Tensor { latents }
   func voice(of samples: [Float]) throws -> any Voice { Speaker() }
   func voice(file: String) throws -> any Voice {
     Speaker(volume: Float(try readFile(file).count) / 16)
@@ -132,7 +135,7 @@ struct TinySynthesizer: Synthesizer {
 
   func speak(
     _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
-    onAudio: ([Float]) throws -> Void
+    onPiece: ((PieceTrace) throws -> Void)?, onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
     let volume = try #require(voice as? Speaker).volume
     var random = RandomNumbers(seed: options.seed, name: name)

@@ -20,6 +20,9 @@ struct Generator: Synthesizer {
 
   private var configuration: Configuration { flowLM.configuration }
   var sampleRate: Int { mimi.sampleRate }
+  var frameRate: Double { mimi.frameRate }
+  var latentWidth: Int { configuration.latentWidth }
+  func normalized(_ latents: Tensor) -> Tensor { flowLM.normalize(latents) }
   private static let decodedTogether = 8
 
   // MARK: Voices
@@ -75,7 +78,7 @@ struct Generator: Synthesizer {
 
   func speak(
     _ nextText: () throws -> String?, voice: any Voice, options: GenerationOptions, name: String,
-    onAudio: ([Float]) throws -> Void
+    onPiece: ((PieceTrace) throws -> Void)?, onAudio: ([Float]) throws -> Void
   ) throws -> GenerationSummary {
     guard let voice = voice as? VoiceState else {
       throw Failure(.internalFault, problem: "the voice belongs to another kind of model")
@@ -100,27 +103,47 @@ struct Generator: Synthesizer {
         summary.frames += samples.count / mimi.frameSize
         try onAudio(samples)
       }
-      let ended = try generate(
-        tokens, voice: voice, options: options, frameGuess: guess, noise: &noise
+      var end = endOfSpeechRule(options, frameGuess: guess)
+      var latents: [Tensor] = []
+      var logits: [Float] = []
+      try generate(
+        tokens, voice: voice, options: options, end: &end, noise: &noise,
+        onLogit: { if onPiece != nil { logits.append($0) } }
       ) { latent in
+        if onPiece != nil { latents.append(latent) }
         try hand(decoder.decode(flowLM.denormalize(latent)))
       }
       try hand(decoder.finish())
       summary.pieces += 1
       if piece.size > options.maxTokens { summary.oversizedPieces += 1 }
-      if !ended { summary.endlessPieces += 1 }
+      if end.endFrame == nil { summary.endlessPieces += 1 }
+      try onPiece?(
+        PieceTrace(latents: concatenateRows(latents), endOfSpeechLogits: logits, rule: end))
     }
     return summary
   }
 
+  /// When a piece of text ends.
+  ///
+  /// - Parameter frameGuess: of the frames after the end, from the number of words.
+  func endOfSpeechRule(_ options: GenerationOptions, frameGuess: Int) -> EndOfSpeechRule {
+    EndOfSpeechRule(
+      threshold: options.endOfSpeechThreshold ?? Float(configuration.defaultEOSThreshold),
+      framesAfterEnd: Policy.framesAfterEnd(
+        requested: options.framesAfterEnd, recommended: configuration.recommendedFramesAfterEOS,
+        guess: frameGuess), firstFrame: Policy.firstEndFrame)
+  }
+
   /// Generates the latents of one piece of text.
   ///
-  /// - Parameter onLatent: gets each latent `[1, channels]`, normalised.
-  /// - Returns: whether the end of speech was reached before the limit of frames.
+  /// - Parameters:
+  ///   - end: has noticed the end of speech afterwards, unless the limit of frames came first.
+  ///   - onLogit: gets the logit of each frame for the end of speech, before the latent.
+  ///   - onLatent: gets each latent `[1, channels]`, normalised.
   func generate(
-    _ tokens: [Int32], voice: VoiceState, options: GenerationOptions, frameGuess: Int,
-    noise: inout Noise, onLatent: (Tensor) throws -> Void
-  ) throws -> Bool {
+    _ tokens: [Int32], voice: VoiceState, options: GenerationOptions, end: inout EndOfSpeechRule,
+    noise: inout Noise, onLogit: (Float) -> Void, onLatent: (Tensor) throws -> Void
+  ) throws {
     var state = voice.state
     if !tokens.isEmpty {
       onOneThread { transformer.remember(flowLM.embed(tokens: tokens), state: &state) }
@@ -128,21 +151,16 @@ struct Generator: Synthesizer {
     let limit =
       options.maxFrames
       ?? Policy.frameLimit(tokens: tokens.count, frameRate: mimi.frameRate)
-    var end = Policy.EndOfSpeech(
-      threshold: options.endOfSpeechThreshold ?? Float(configuration.defaultEOSThreshold),
-      framesAfterEnd: Policy.framesAfterEnd(
-        requested: options.framesAfterEnd, recommended: configuration.recommendedFramesAfterEOS,
-        guess: frameGuess))
     let speech = SpeechState(
       state, times: flowLM.head.stepTimes(options.decodeSteps),
       first: flowLM.bos.reshaped([1, configuration.latentWidth]))
-    return try CurrentSpeechBatch.take(partIn: batch) {
-      for step in 0..<limit {
+    try CurrentSpeechBatch.take(partIn: batch) {
+      for frame in 0..<limit {
         speech.advance(flowLM, noise: noise.next(), batch: batch)
-        if end.stops(atStep: step, logit: speech.endOfSpeechLogit) { return true }
+        onLogit(speech.endOfSpeechLogit)
+        if end.stops(atFrame: frame, logit: speech.endOfSpeechLogit) { return }
         try onLatent(speech.latent)
       }
-      return end.endStep != nil
     }
   }
 }

@@ -13,26 +13,8 @@ enum Policy {
     requested ?? recommended ?? guess + 2
   }
 
-  /// The first step at which the end of speech may be noticed.
-  static let firstEndStep = 6
-
-  /// When a piece of text ends.
-  struct EndOfSpeech {
-    let threshold: Float
-    let framesAfterEnd: Int
-    private(set) var endStep: Int?
-
-    init(threshold: Float, framesAfterEnd: Int) {
-      self.threshold = threshold
-      self.framesAfterEnd = framesAfterEnd
-    }
-
-    /// Whether generation stops before the latent of this step is used.
-    mutating func stops(atStep step: Int, logit: Float) -> Bool {
-      if endStep == nil, step >= Policy.firstEndStep, logit > threshold { endStep = step }
-      return endStep.map { step >= $0 + framesAfterEnd } ?? false
-    }
-  }
+  /// The first frame at which the end of speech may be noticed.
+  static let firstEndFrame = 6
 
   /// The ramp over the first samples of each piece of text: 5 ms.
   static func fadeIn(_ samples: inout [Float], from position: Int, sampleRate: Int) {

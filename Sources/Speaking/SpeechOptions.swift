@@ -4,18 +4,20 @@ import ModelRegistry
 public import Tensors
 
 /// How speech is generated: options of every command that speaks.
-struct SpeechOptions: ParsableArguments {
+public struct SpeechOptions: ParsableArguments, Sendable {
+  /// How weights are held.
   @Option(
     help: ArgumentHelp(
       "How weights are held: f32, bf16 or int8; less is faster and less exact.", valueName: "name"))
-  var precision: WeightFormat = .float32
+  public var precision: WeightFormat = .float32
+  /// Adapters in the weights.
   @Option(
     help: ArgumentHelp(
       """
       Speak with this adapter of tts-train --tune lora in the weights, multiplied by the number after \
       the colon; may be given several times.
       """, valueName: "file[:x]"), completion: .file())
-  var adapter: [ScaledPath] = []
+  public var adapter: [ScaledPath] = []
   @Option(
     help: ArgumentHelp(
       "Variance of the noise; 0 is deterministic. Default: the model's.", valueName: "x"))
@@ -39,11 +41,16 @@ struct SpeechOptions: ParsableArguments {
     help: ArgumentHelp(
       "Frames at most for a piece of text. Default: by its length.", valueName: "n"))
   var maxFrames: Int?
+  /// Tokens at most in a piece of text.
   @Option(
     help: ArgumentHelp("Tokens at most in a piece of text, from 1 to 1000.", valueName: "n"))
-  var maxTokens = 50
+  public var maxTokens = 50
 
-  func validate() throws {
+  /// The official defaults.
+  public init() {}
+
+  /// Checks what the parser cannot.
+  public func validate() throws {
     guard (1...1000).contains(decodeSteps) else {
       throw ValidationError("--decode-steps must be between 1 and 1000.")
     }
@@ -65,20 +72,34 @@ struct SpeechOptions: ParsableArguments {
     }
   }
 
-  func generation(seed: UInt64) -> GenerationOptions {
+  /// The options of a generation.
+  public func generation(seed: UInt64) -> GenerationOptions {
     GenerationOptions(
       temperature: temperature, decodeSteps: decodeSteps, noiseClamp: noiseClamp,
       endOfSpeechThreshold: eosThreshold, framesAfterEnd: framesAfterEos, maxFrames: maxFrames,
       maxTokens: maxTokens, seed: seed)
   }
 
+  /// What can change the speech, by the names of the options: for a stage's parameters.
+  public var parameters: [String: String] {
+    func value<Number: CustomStringConvertible>(_ number: Number?) -> String {
+      number.map { "\($0)" } ?? "default"
+    }
+    return [
+      "temperature": value(temperature), "decode-steps": "\(decodeSteps)",
+      "noise-clamp": value(noiseClamp), "eos-threshold": value(eosThreshold),
+      "frames-after-eos": value(framesAfterEos), "max-frames": value(maxFrames),
+      "max-tokens": "\(maxTokens)", "precision": precision.rawValue,
+    ]
+  }
+
   /// Whether the end of speech is left to the model, so that its absence is worth a warning.
-  var expectsEnd: Bool { maxFrames == nil && (eosThreshold ?? 0) < 1e6 }
+  public var expectsEnd: Bool { maxFrames == nil && (eosThreshold ?? 0) < 1e6 }
 }
 
 extension SpeechOptions {
   /// The model of this name, with the adapters in it.
-  func model(_ name: String) throws -> any Model {
+  public func model(_ name: String) throws -> any Model {
     try ModelRegistry.open(name).adapted(adapter)
   }
 }
