@@ -40,10 +40,10 @@ extension Failure {
       .badInput, problem: "no sentence in the input", remedy: "give lines of text or records")
   }
 
-  static func listenersFailed(_ failed: Int, of asked: Int) -> Failure {
-    Failure(
-      .unavailable,
-      problem: "\(failed) of \(asked) commands failed; all other results are complete",
-      remedy: "see the warnings above")
+  /// - Parameter first: the failure of the first one.
+  static func listenersFailed(_ failed: Int, of asked: Int, first: Failure) -> Failure {
+    var failure = first
+    failure.problem += " (\(failed) of \(asked) commands failed; all other results are complete)"
+    return failure
   }
 }

@@ -14,6 +14,7 @@ extension Eval {
     var measured: [SentenceResult] = []
     var count = RejectCount(limit: rejects.maxRejected)
     var seconds = 0.0
+    var failures = 0
     let leftOut = try EvaluationRun(evaluator: evaluator, count: batch).perform(sentences) {
       result, failure in
       count.addID()
@@ -21,7 +22,14 @@ extension Eval {
       seconds += result.seconds
       measured.append(result)
       run.count("frames", result.summary.frames)
-      for failure in result.failures { run.warn(failure.description) }
+      for failure in result.failures {
+        failures += 1
+        if failures <= 10 || run.isVerbose {
+          run.warn(failure.description)
+        } else if failures == 11 {
+          run.warn("more commands fail; -v prints them all")
+        }
+      }
       if let failure {
         guard rejects.onError == .reject else { throw failure }
         run.warn(failure.description)
@@ -40,9 +48,9 @@ extension Eval {
     let table = try ByteOutput(path: nil)
     try table.write(SummaryTable(summary).text)
     try table.finish()
-    let commands = summary.commands
-    guard commands.failed == 0 else {
-      throw Failure.listenersFailed(commands.failed, of: commands.run)
+    if let first = summary.failures.first {
+      throw Failure.listenersFailed(
+        summary.failures.count, of: summary.commands, first: first)
     }
   }
 

@@ -49,12 +49,10 @@ struct Summary {
     Distribution(spoken.compactMap(value))
   }
 
-  /// Commands that were run, and those that failed.
-  var commands: (run: Int, failed: Int) {
-    (
-      spoken.reduce(0) { $0 + $1.commands }, spoken.reduce(0) { $0 + $1.failures.count }
-    )
-  }
+  /// Commands that were run.
+  var commands: Int { spoken.reduce(0) { $0 + $1.commands } }
+  /// Why some of them failed.
+  var failures: [Failure] { spoken.flatMap(\.failures) }
 
   /// All figures.
   ///
@@ -65,8 +63,8 @@ struct Summary {
       "sentences": .integer(Int64(sentences)), "rejected": .integer(Int64(rejected)),
       "left_out": .integer(Int64(leftOut)), "eos_rate": number(endRate),
       "no_eos": .integer(Int64(endless)), "silent": .integer(Int64(silent)),
-      "commands": .integer(Int64(commands.run)),
-      "commands_failed": .integer(Int64(commands.failed)), "asr": heard?.json ?? .null,
+      "commands": .integer(Int64(commands)),
+      "commands_failed": .integer(Int64(failures.count)), "asr": heard?.json ?? .null,
       "asr_of_references": heardOfReferences?.json ?? .null,
       "calibration": calibration?.json ?? .null,
     ]
