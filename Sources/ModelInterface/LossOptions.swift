@@ -18,6 +18,8 @@ public struct LossOptions: Sendable, Hashable {
   public var lsd = LSDOptions()
   /// The noise that flow matching leaves at the end of its path.
   public var remainingNoise: Float = 0.001
+  /// Layers of the backbone whose inside the reverse pass computes again: the result is the same.
+  public var recomputedLayers = 0
   /// Of drifting heads.
   public var drifting = DriftingOptions()
 

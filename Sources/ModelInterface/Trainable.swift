@@ -113,6 +113,13 @@ public protocol Trainable: Sendable {
   /// The digest of all that a frozen part computes with.
   func digest(of part: FrozenPart, buffers: [String: Tensor]) -> SHA256Digest
 
+  /// Bytes that the backbone keeps of a batch for the reverse pass.
+  ///
+  /// - Parameters:
+  ///   - positions: of all sequences, padding included.
+  ///   - layers: how many are computed again.
+  func activationBytes(positions: Int, recomputing layers: Int) throws -> Int
+
   /// The loss of a batch.
   ///
   /// - Parameters:

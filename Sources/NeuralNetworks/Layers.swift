@@ -20,6 +20,17 @@ public enum Matrix: Sendable {
     case .adapted(let base, let updates): return base(x, bias: bias) + updates(x)
     }
   }
+
+  /// The same with other tensors in the place of its own, taken in order.
+  func replacing(_ change: (Tensor) -> Tensor) -> Matrix {
+    switch self {
+    case .packed: self
+    case .tensor(let weights): .tensor(change(weights))
+    case .adapted(let base, let updates):
+      .adapted(
+        base.replacing(change), updates.map { LowRankUpdate(a: change($0.a), b: change($0.b)) })
+    }
+  }
 }
 
 extension Weights {
@@ -73,6 +84,10 @@ public struct Linear: Sendable {
 
   /// - Returns: `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor { weight(x, bias: bias) }
+
+  func replacing(_ change: (Tensor) -> Tensor) -> Linear {
+    Linear(weight: weight.replacing(change), bias: bias.map(change))
+  }
 }
 
 /// Layer norm with weight and bias.
@@ -86,6 +101,16 @@ public struct LayerNorm: Sendable {
     weight = try weights.tensor("weight", [width])
     bias = try weights.tensor("bias", [width])
     self.epsilon = epsilon
+  }
+
+  private init(weight: Tensor, bias: Tensor, epsilon: Float) {
+    self.weight = weight
+    self.bias = bias
+    self.epsilon = epsilon
+  }
+
+  func replacing(_ change: (Tensor) -> Tensor) -> LayerNorm {
+    LayerNorm(weight: change(weight), bias: change(bias), epsilon: epsilon)
   }
 
   /// The normalised rows, in the input's shape.

@@ -196,7 +196,7 @@ extension Tensor {
   }
 
   /// A matrix with rows and columns exchanged; not recorded.
-  func transposed() -> Tensor {
+  public func transposed() -> Tensor {
     let (rows, columns) = (shape[0], shape[1])
     return withValues { values in
       var rearranged = [Float](repeating: 0, count: values.count)

@@ -32,14 +32,14 @@ public struct TransformerConfiguration: Sendable, Hashable {
 /// A pre-norm decoder layer: attention with rotary positions, then a feed-forward part with GELU
 /// (tanh form). No biases in the linear layers.
 struct TransformerLayer: Sendable {
-  private let norm1: LayerNorm
-  private let inProjection: Linear
-  private let outProjection: Linear
-  private let norm2: LayerNorm
-  private let linear1: Linear
-  private let linear2: Linear
-  private let scale1: Tensor?
-  private let scale2: Tensor?
+  private var norm1: LayerNorm
+  private var inProjection: Linear
+  private var outProjection: Linear
+  private var norm2: LayerNorm
+  private var linear1: Linear
+  private var linear2: Linear
+  private var scale1: Tensor?
+  private var scale2: Tensor?
 
   init(_ weights: Weights, _ sizes: TransformerConfiguration) throws {
     let (d, attention) = (sizes.width, sizes.attention)
@@ -55,6 +55,35 @@ struct TransformerLayer: Sendable {
       weights["linear2"], inputs: sizes.feedForward, outputs: d, bias: false)
     scale1 = sizes.hasLayerScale ? try weights["layer_scale_1"].tensor("scale", [d]) : nil
     scale2 = sizes.hasLayerScale ? try weights["layer_scale_2"].tensor("scale", [d]) : nil
+  }
+
+  /// All its tensors, in order.
+  var tensors: [Tensor] {
+    var tensors: [Tensor] = []
+    _ = replacing {
+      tensors.append($0)
+      return $0
+    }
+    return tensors
+  }
+
+  /// The same of other tensors, in the order of ``tensors``.
+  func with(_ tensors: ArraySlice<Tensor>) -> TransformerLayer {
+    var rest = tensors
+    return replacing { rest.popFirst() ?? $0 }
+  }
+
+  private func replacing(_ change: (Tensor) -> Tensor) -> TransformerLayer {
+    var layer = self
+    layer.norm1 = norm1.replacing(change)
+    layer.inProjection = inProjection.replacing(change)
+    layer.outProjection = outProjection.replacing(change)
+    layer.norm2 = norm2.replacing(change)
+    layer.linear1 = linear1.replacing(change)
+    layer.linear2 = linear2.replacing(change)
+    layer.scale1 = scale1.map(change)
+    layer.scale2 = scale2.map(change)
+    return layer
   }
 
   /// Keys and values alone of the next positions: all that the last layer of a prefix is needed for.
@@ -161,13 +190,31 @@ public struct Transformer: Sendable {
   ///   - x: `[batch * positions, width]`.
   ///   - positions: the length of each sequence.
   ///   - range: the layers that they go through; nil: all.
+  ///   - recomputing: how many of these, the first ones, the reverse pass computes again rather than
+  ///     keep what is inside of them.
   /// - Returns: `[batch * positions, width]`.
-  public func sequences(_ x: Tensor, positions: Int, layers range: Range<Int>? = nil) -> Tensor {
+  public func sequences(
+    _ x: Tensor, positions: Int, layers range: Range<Int>? = nil, recomputing: Int = 0
+  ) -> Tensor {
     let rotation = rotation(first: 0, count: positions)
-    return layers[range ?? 0..<layers.count].reduce(x) { x, layer in
-      layer(x) {
-        $0.causalAttention(sizes.attention, positions: positions, rotation: rotation)
+    let attention = sizes.attention
+    let range = range ?? 0..<layers.count
+    return range.reduce(x) { x, index in
+      let layer = layers[index]
+      let attend: @Sendable (Tensor) -> Tensor = {
+        $0.causalAttention(attention, positions: positions, rotation: rotation)
+      }
+      guard index < range.lowerBound + recomputing else { return layer(x, attend: attend) }
+      return recomputed([x] + layer.tensors) { values in
+        layer.with(values.dropFirst())(values[0], attend: attend)
       }
     }
+  }
+
+  /// Floats that a recorded layer keeps of each position: its input, what its norms, attention and
+  /// activation read, and their results.
+  public var floatsPerPosition: Int {
+    5 * sizes.width + sizes.attention.fusedWidth + sizes.attention.queryWidth
+      + 2 * sizes.feedForward
   }
 }

@@ -54,10 +54,16 @@ public final class Tape: @unchecked Sendable {
   /// - Returns: for each variable its gradient, or nil when the loss does not depend on it.
   public func gradients(of loss: Tensor, for variables: [Tensor]) -> [Tensor?] {
     precondition(loss.count == 1, "the loss is one number")
+    return gradients(
+      of: loss, gradient: Tensor(repeating: 1, shape: loss.shape), for: variables)
+  }
+
+  /// The gradients of what depends on a value of which the gradient is known.
+  func gradients(of value: Tensor, gradient: Tensor, for variables: [Tensor]) -> [Tensor?] {
     defer { entries = [] }
-    guard let last = loss.node?.index else { return variables.map { _ in nil } }
+    guard let last = value.node?.index else { return variables.map { _ in nil } }
     var slots = [Tensor?](repeating: nil, count: last + 1)
-    slots[last] = Tensor(repeating: 1, shape: entries[last].output.shape)
+    slots[last] = gradient
     for index in stride(from: last, through: 0, by: -1) {
       guard let operation = entries[index].operation else { continue }
       let entry = entries[index]

@@ -58,6 +58,8 @@ public struct TrainingOptions: Sendable {
   public var cache: String?
   /// How many variants of each utterance are kept there, with voice prompts of their own.
   public var cacheVariants = 4
+  /// Bytes that a process should keep to by computing layers again; nil for no limit.
+  public var memory: Int?
   /// Steps between validations.
   public var validEvery = 2000
   /// Micro-batches of a validation at most.

@@ -220,7 +220,18 @@ public struct TrainingRun {
   private func makeLoop(
     _ state: TrainingState, _ log: ProgressLog?, _ observer: TrainingObserver
   ) throws -> TrainingLoop {
-    TrainingLoop(
+    var options = options
+    if let limit = options.memory {
+      let utterance = training.utterances.map { Int($0.frames + $0.tokens) }.max() ?? 0
+      let prompt = Int(options.examples.promptSeconds * trainable.frameRate)
+      let plan = try MemoryPlan(
+        limit: limit, trainable, positions: options.batch * (utterance + prompt + 2),
+        gradients: 4 * state.parameters.count)
+      options.loss.recomputedLayers = plan.recomputedLayers
+      observer.say(
+        "--memory: \(plan.recomputedLayers) of \(trainable.layers) layers are computed again")
+    }
+    return TrainingLoop(
       trainable: trainable, constants: constants, options: options, training: training,
       validation: validation, features: try features(buffers: state.buffers, observer),
       state: state, log: log, group: group, observer: observer)

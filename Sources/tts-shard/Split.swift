@@ -41,24 +41,3 @@ struct Split: ExpressibleByArgument, Sendable, CustomStringConvertible {
   /// As it is typed.
   var description: String { parts.map { "\($0.name)=\($0.share)" }.joined(separator: ",") }
 }
-
-/// A number of bytes as it is typed: `500000`, `64K`, `256M`, `2G` (powers of 1024).
-struct ByteCount: ExpressibleByArgument, Sendable, CustomStringConvertible {
-  let bytes: Int
-
-  init(bytes: Int) { self.bytes = bytes }
-
-  init?(argument: String) {
-    let shift = ["K": 10, "M": 20, "G": 30, "T": 40][argument.suffix(1).uppercased()]
-    guard let number = Int(shift == nil ? argument : String(argument.dropLast())), number > 0,
-      number <= Int.max >> 41
-    else { return nil }
-    bytes = number << (shift ?? 0)
-  }
-
-  var description: String { String(bytes) }
-
-  var defaultValueDescription: String {
-    bytes % (1 << 20) == 0 ? "\(bytes >> 20)M" : "\(bytes)"
-  }
-}

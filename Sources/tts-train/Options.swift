@@ -1,4 +1,5 @@
 public import ArgumentParser
+import Filters
 import ModelInterface
 public import NeuralNetworks
 public import Training
@@ -192,6 +193,14 @@ struct StepOptions: ParsableArguments {
       """, valueName: "name"))
   var precision = TrainingPrecision.f32
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Keep to about so much memory, as in 4G, by computing layers of the backbone again in the reverse \
+      pass; the result is the same.
+      """, valueName: "bytes"))
+  var memory: ByteCount?
+
   @Option(help: ArgumentHelp("Seed of order, noise and dropout.", valueName: "n"))
   var seed = TrainingOptions().seed
 
@@ -240,6 +249,7 @@ struct StepOptions: ParsableArguments {
     options.accumulate = accumulate
     options.usesBFloat16 = precision == .bf16
     options.seed = seed
+    options.memory = memory?.bytes
     options.validEvery = validEvery
     options.validBatches = validBatches
     options.checkpointEvery = checkpointEvery

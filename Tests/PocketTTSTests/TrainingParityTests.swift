@@ -142,4 +142,22 @@ import Testing
     // The angle is uniform: half of the normal law lies on either side of its middle.
     #expect(abs(FlowPath.trigonometric.time(normal: 0, location: 0, scale: 1) - 0.5) < 1e-6)
   }
+
+  @Test(arguments: [1, 2]) func layersComputedAgainGiveTheSameGradients(_ count: Int) throws {
+    let setup = try Setup("lsd_train")
+    func gradients(_ layers: Int) throws -> [[Float]?] {
+      var options = LossOptions()
+      options.recomputedLayers = layers
+      let tape = Tape()
+      let names = setup.trainable.parameters.keys.sorted()
+      let variables = names.map { tape.watch(setup.trainable.parameters[$0] ?? .zeros([0])) }
+      let report = try setup.trainable.loss(
+        of: setup.batch.examples,
+        parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
+        buffers: setup.trainable.buffers, options: options, isEvaluation: false,
+        draws: try setup.draws("minimal", distills: true, isEvaluation: false))
+      return tape.gradients(of: report.loss, for: variables).map { $0?.values }
+    }
+    #expect(try gradients(count) == gradients(0))
+  }
 }

@@ -47,11 +47,11 @@ extension TrainTests {
     while !isReady(), Date() < end { usleep(2000) }
   }
 
-  /// All files of a run but its log, which tells the time.
+  /// All files of a run but its log and its events, which tell the time.
   private func content(_ run: String) throws -> [String: SHA256Digest] {
     let names = try FileManager.default.subpathsOfDirectory(atPath: folder.file(run))
     let files = names.filter {
-      $0 != "progress.jsonl" && !["best", "checkpoints"].contains($0)
+      $0 != "progress.jsonl" && !["best", "checkpoints"].contains($0) && !$0.hasPrefix("events")
     }
     return Dictionary(
       uniqueKeysWithValues: try files.map {

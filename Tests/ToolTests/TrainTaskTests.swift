@@ -155,6 +155,16 @@ import Testing
     }
   }
 
+  @Test func layersComputedAgainChangeNothing() throws {
+    #expect(try train("kept", []).code == 0)
+    // No process of this kind is so small that it could keep to this.
+    let little = try train("little", ["--memory", "1M"])
+    #expect(little.code == 64 && little.errors.contains("--memory"), "\(little.errors)")
+    let enough = try train("enough", ["--memory", "64G"])
+    #expect(enough.code == 0 && enough.errors.contains("0 of 2 layers"), "\(enough.errors)")
+    #expect(try folder.read("enough/model.safetensors") == folder.read("kept/model.safetensors"))
+  }
+
   @Test func aRecipeSaysWhatTheOptionsSay() throws {
     let recipe = """
       model_config: \(model)/config.yaml

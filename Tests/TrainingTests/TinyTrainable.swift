@@ -41,6 +41,7 @@ struct TinyTrainable: Trainable {
   var isBroken = false
 
   func check(_ options: LossOptions) throws {}
+  func activationBytes(positions: Int, recomputing layers: Int) throws -> Int { 12 * positions }
   func frozenPart(training names: Set<String>) -> FrozenPart? { nil }
   func features(
     of example: TrainingExample, part: FrozenPart, buffers: [String: Tensor]

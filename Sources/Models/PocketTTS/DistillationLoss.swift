@@ -35,14 +35,15 @@ extension FlowLM {
   /// z = z₀ + g (z₁ - z₀), where z₁ knows text and voice and z₀ neither (classifier-free guidance).
   func distillationLoss(
     of batch: [TrainingExample], teacher: FlowLM, guidance: Float, draws: TrainingDraws,
-    teachesEveryEnd: Bool
+    options: LossOptions
   ) throws -> LossReport {
     let target = normalize(concatenateRows(batch.map(\.latents))).detached()
     func output(_ model: FlowLM, keeps: [Bool]?) -> Tensor {
       var draws = draws
       if let keeps { (draws.keepsText, draws.keepsVoice) = (keeps, keeps) }
       return model.outputs(
-        batch, normalized: target, draws: draws, teachesEveryEnd: teachesEveryEnd
+        batch, normalized: target, draws: draws, teachesEveryEnd: options.teachesEveryEnd,
+        recomputing: options.recomputedLayers
       ).ends
     }
     var goal = output(teacher, keeps: batch.map { _ in true })
@@ -68,7 +69,8 @@ extension FlowLM {
     var whole = draws
     (whole.keepsText, whole.keepsVoice) = (batch.map { _ in true }, batch.map { _ in true })
     let z = outputs(
-      batch, normalized: target, draws: whole, teachesEveryEnd: options.teachesEveryEnd
+      batch, normalized: target, draws: whole, teachesEveryEnd: options.teachesEveryEnd,
+      recomputing: 0
     ).frames
     let samples = noise.teacher.rows / max(1, z.rows)
     let imitated = teacher.samples(z, noise: noise.teacher, samples: samples)

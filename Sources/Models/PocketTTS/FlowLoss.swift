@@ -200,7 +200,8 @@ extension FlowLM {
   ) throws -> LossReport {
     let target = normalize(concatenateRows(batch.map(\.latents))).detached()
     let outputs = self.outputs(
-      batch, normalized: target, draws: draws, teachesEveryEnd: options.teachesEveryEnd)
+      batch, normalized: target, draws: draws, teachesEveryEnd: options.teachesEveryEnd,
+      recomputing: options.recomputedLayers)
     let flow = try head.loss(
       conditions: outputs.frames, target: target, options: options, isEvaluation: isEvaluation,
       draws: draws)

@@ -32,7 +32,7 @@ struct PocketTTSTrainable: Trainable {
         "its encoder's latents are not what its language model generates, so it cannot learn from them",
         "train a model with inner_dim \(configuration.latentWidth)")
     }
-    let weights = Weights(start.tensors, subject: model.path)
+    let weights = Weights(start.tensors, subject: start.subject)
     _ = try FlowLM(weights, configuration)
     try weights.requireAllUsed()
     var parameters: [String: Tensor] = [:]
@@ -188,6 +188,15 @@ struct PocketTTSTrainable: Trainable {
     return ModelInterface.digest(of: used.map { ($0.key, $0.value) })
   }
 
+  func activationBytes(positions: Int, recomputing layers: Int) throws -> Int {
+    let transformer = try Transformer(
+      Weights(parameters, subject: model.path)["flow_lm"]["transformer"], configuration.backbone)
+    // A recomputed layer keeps its input, and all of one of them is there at a time.
+    let (inside, width) = (transformer.floatsPerPosition, configuration.backbone.width)
+    let whole = self.layers - layers + (layers > 0 ? 1 : 0)
+    return 4 * positions * (whole * inside + layers * width)
+  }
+
   // MARK: The loss
 
   func loss(
@@ -253,7 +262,7 @@ struct PocketTTSTrainable: Trainable {
     case .backbone(let teacher, let guidance):
       return try FlowLM(weights["flow_lm"], configuration).distillationLoss(
         of: batch, teacher: teacher, guidance: guidance, draws: draws,
-        teachesEveryEnd: options.teachesEveryEnd)
+        options: options)
     case .head(let teacher, let distillation):
       // The backbone does not learn: nothing of it is recorded.
       return try FlowLM(constants["flow_lm"], configuration).headDistillationLoss(

@@ -212,15 +212,6 @@ private func strongest(_ count: Int, _ scores: [Double]) -> [Int] {
 }
 
 extension Tensor {
-  /// A matrix `[rows, columns]` as `[columns, rows]`.
-  fileprivate func transposed() -> Tensor {
-    let (rows, columns) = (rows, columns)
-    return withValues { values in
-      Tensor(
-        (0..<count).map { values[($0 % rows) * columns + $0 / rows] }, shape: [columns, rows])
-    }
-  }
-
   fileprivate func keepingRows(_ kept: [Int]) -> Tensor {
     let matrix = reshaped([shape[0], count / shape[0]])
     return matrix.gatherRows(kept.map { Int32($0) })

@@ -10,6 +10,8 @@ struct TrainingStart {
   let model: PocketTTSModel
   /// The language model's tensors, without `flow_lm.`.
   private(set) var tensors: LanguageModelTensors
+  /// Where they come from, for messages.
+  private(set) var subject: String
   /// What it learns.
   private(set) var goal = LearningGoal.speech
   /// The temperature that a drifting head's kernel begins with.
@@ -32,10 +34,12 @@ struct TrainingStart {
     let type = model.configuration.flowLM.flow.type
     self.model = model
     kernelTemperature = task.kernelTemperature
+    subject = model.path
     let fresh = InitialWeights(seed: task.seed, configuration: model.configuration)
     switch task.distillation {
     case .none:
       tensors = try Self.tensors(model, task, fresh, newHead: type != ownType)
+      if !task.isFresh { subject = try model.files.flowLM().subject }
     case .backbone(let options) where options.teacher == nil:
       tensors = try Self.tensors(model, task, fresh, newHead: type != ownType)
       try learnBackbone(options)

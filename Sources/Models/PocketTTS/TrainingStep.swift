@@ -89,9 +89,11 @@ extension FlowLM {
   }
 
   /// The backbone over a batch; what was computed before is not computed again.
+  ///
+  /// - Parameter recomputing: layers whose inside the reverse pass computes again.
   func outputs(
     _ batch: [TrainingExample], normalized latents: Tensor, draws: TrainingDraws,
-    teachesEveryEnd: Bool
+    teachesEveryEnd: Bool, recomputing: Int
   ) -> Outputs {
     let part = batch.first?.features?.part
     let voices = zip(batch, draws.keepsVoice).map { part != nil || $1 ? $0.voice : nil }
@@ -108,19 +110,21 @@ extension FlowLM {
       let features = batch.compactMap(\.features?.values)
       let sequences = concatenateRows(features).gatherRows(
         layout.padded(features.map(\.rows)))
-      return outputs(sequences, layout, layers: count..<transformer.sizes.layers)
+      return outputs(sequences, layout, layers: count..<transformer.sizes.layers,
+        recomputing: recomputing)
     case nil:
       return outputs(
         sequences(voices: voices, tokens: tokens, latents, layout), layout,
-        layers: 0..<transformer.sizes.layers)
+        layers: 0..<transformer.sizes.layers, recomputing: recomputing)
     }
   }
 
-  private func outputs(_ sequences: Tensor, _ layout: SequenceLayout, layers: Range<Int>)
-    -> Outputs
-  {
+  private func outputs(
+    _ sequences: Tensor, _ layout: SequenceLayout, layers: Range<Int>, recomputing: Int
+  ) -> Outputs {
     let z = hidden(
-      transformer.sequences(sequences, positions: layout.positions, layers: layers))
+      transformer.sequences(
+        sequences, positions: layout.positions, layers: layers, recomputing: recomputing))
     return Outputs(
       frames: z.gatherRows(layout.framePlaces), ends: z.gatherRows(layout.endPlaces),
       isEnd: layout.isEnd)
