@@ -19,7 +19,7 @@ struct Train: ToolWithCommands {
       "tts-train --model MODEL --train 'shards/train-*.ttsr' --run runs/mine",
       "tts-train --model MODEL --train T.ttsr --valid V.ttsr --run runs/mine --lr 2e-5 --resume",
       "tts-train --recipe finetune.yaml --run runs/mine --batch 16",
-      "mpirun -n 4 tts-train --model MODEL --train 'shards/*.ttsr' --run runs/mine --accumulate 8",
+      "mpirun --bind-to none -n 4 tts-train --model M --train T.ttsr --run runs/mine --accumulate 8",
     ],
     discussion: """
       Records need latents (tts-mimi-encode) and tokens (tts-tokenize) of the model itself. The run

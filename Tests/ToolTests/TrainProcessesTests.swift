@@ -158,6 +158,19 @@ extension TrainTests {
     #expect(try progress("killed") == progress("whole"))
   }
 
+  @Test func aLauncherOfAnotherKindIsNoticed() throws {
+    let result = try runTool(
+      "tts-train", arguments("never"), environment: ["OMPI_COMM_WORLD_SIZE": "2"],
+      directory: folder.path)
+    #expect(result.code == 69 && result.errors.contains("MPI"), "\(result.errors)")
+    #expect(result.errors.split(separator: "\n").count == 1 && !folder.has("never"))
+    // A job of one is no job.
+    let one = try runTool(
+      "tts-train", arguments("one", ["--steps", "1"]), environment: ["OMPI_COMM_WORLD_SIZE": "1"],
+      directory: folder.path)
+    #expect(one.code == 0, "\(one.errors)")
+  }
+
   @Test func processorsThatMayNotBeUsedDoNotCount() throws {
     let words = arguments("bound", ["--steps", "1", "--report", "bound.json"]).map { "'\($0)'" }
     let result = try runShell(

@@ -113,10 +113,12 @@ import Testing
   }
 
   @Test func aContinuedRunEqualsTheUninterruptedOne() throws {
-    let summary = try train("whole", options())
+    let options = options { $0.keepsBest = true }
+    let summary = try train("whole", options)
     #expect(summary.steps == 12)
     #expect(try #require(summary.validation["loss"]) < #require(summary.firstValidation["loss"]))
     let expected = try model("whole")
+    let best = try folder.read("whole/best/model.safetensors")
     let lines = try progress("whole")
     #expect(lines.filter { $0["type"] == "train" }.count == 12)
     #expect(
@@ -128,7 +130,7 @@ import Testing
       var rounds = 0
       while true {
         let stopped = failure {
-          _ = try train(name, options(), resumes: rounds > 0, observer: observer(stoppingAt: polls))
+          _ = try train(name, options, resumes: rounds > 0, observer: observer(stoppingAt: polls))
         }
         rounds += 1
         guard let stopped else { break }
@@ -137,9 +139,11 @@ import Testing
         // With a poll a process nothing would ever move on.
         if polls < 8 { break }
       }
-      if polls < 8 { try train(name, options(), resumes: true) }
+      if polls < 8 { try train(name, options, resumes: true) }
       #expect(try model(name) == expected, "interrupted at \(polls)")
       #expect(try progress(name) == lines, "interrupted at \(polls)")
+      #expect(
+        try folder.read(name + "/best/model.safetensors") == best, "interrupted at \(polls)")
     }
   }
 
@@ -170,10 +174,14 @@ import Testing
     let more = Array(#"{"metrics":{},"step":6,"type":"train"}"#.utf8) + [10] + Array(#"{"st"#.utf8)
     try folder.write(log + more, to: "part/progress.jsonl")
     try folder.write("half", to: "part/checkpoints/00000010.safetensors")
+    try folder.write("half", to: "part/checkpoints/00000003.safetensors")
+    try folder.write("half", to: "part/best/.model.safetensors.tmp-1")
     try folder.write("half", to: "part/checkpoints/.00000010.json.tmp-1")
     try folder.write("half", to: "part/.model.safetensors.tmp-1")
     try train("part", options(), resumes: true)
     #expect(try model("whole") == model("part"))
+    #expect(!folder.has("part/checkpoints/00000003.safetensors"))
+    #expect(!folder.has("part/best/.model.safetensors.tmp-1"))
     #expect(!folder.has("part/checkpoints/.00000010.json.tmp-1"))
     #expect(!folder.has("part/.model.safetensors.tmp-1"))
     let valid = { (line: JSON) in line["step"]?.integer != 5 || line["type"] != "valid" }
