@@ -85,6 +85,13 @@ public struct Linear: Sendable {
   /// - Returns: `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor { weight(x, bias: bias) }
 
+  /// The map of the input's GELU.
+  func callAsFunction(geluOf x: Tensor) -> Tensor {
+    guard case .tensor(let weights) = weight else { return self(x.gelu()) }
+    let y = x.geluProduct(transposed: weights)
+    return bias.map { y + $0 } ?? y
+  }
+
   func replacing(_ change: (Tensor) -> Tensor) -> Linear {
     Linear(weight: weight.replacing(change), bias: bias.map(change))
   }

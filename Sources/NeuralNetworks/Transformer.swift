@@ -96,7 +96,7 @@ struct TransformerLayer: Sendable {
     var attended = outProjection(attend(inProjection(norm1(x))))
     if let scale1 { attended = attended * scale1 }
     let y = x + attended
-    var fed = linear2(linear1(norm2(y)).gelu())
+    var fed = linear2(geluOf: linear1(norm2(y)))
     if let scale2 { fed = fed * scale2 }
     return y + fed
   }
@@ -212,9 +212,9 @@ public struct Transformer: Sendable {
   }
 
   /// Floats that a recorded layer keeps of each position: its input, what its norms, attention and
-  /// activation read, and their results.
+  /// activation read, and the results of the first two.
   public var floatsPerPosition: Int {
     5 * sizes.width + sizes.attention.fusedWidth + sizes.attention.queryWidth
-      + 2 * sizes.feedForward
+      + sizes.feedForward
   }
 }

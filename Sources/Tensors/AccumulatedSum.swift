@@ -1,33 +1,55 @@
+import Base
+
 /// The sum of some scalars, whose gradients are computed with each of them: what one is made of goes
-/// before the next is begun, so that memory holds one piece at a time.
+/// before others are begun, so that memory holds as many pieces as there are threads, each of which
+/// makes one by itself. The sum does not depend on their number.
 ///
 /// - Parameters:
 ///   - inputs: what the pieces are made of.
 ///   - pieces: how many there are.
 ///   - body: makes one of them, `[1]`, of its number and the inputs, which are variables of a tape of
-///     its own.
-/// - Returns: `[1]`, recorded where the inputs are.
-public func accumulatedSum(
-  _ inputs: [Tensor], pieces: Int, _ body: (_ piece: Int, _ inputs: [Tensor]) throws -> Tensor
-) rethrows -> Tensor {
+///     its own; and what else is to be known of it.
+/// - Returns: the sum `[1]`, recorded where the inputs are, and the rest in the order of the pieces.
+public func accumulatedSum<Rest: Sendable>(
+  _ inputs: [Tensor], pieces: Int,
+  _ body: @Sendable (_ piece: Int, _ inputs: [Tensor]) throws -> (Tensor, Rest)
+) throws -> (sum: Tensor, rest: [Rest]) {
   let wanted = inputs.map { $0.node != nil }
   let constants = inputs.map { $0.detached() }
-  var sum: Float = 0
-  var gradients = [Tensor?](repeating: nil, count: inputs.count)
-  for piece in 0..<pieces {
+  // All pieces multiply with the same weights.
+  let context = Products.Context(remembering: constants)
+  @Sendable func piece(_ number: Int) throws -> (Float, [Tensor?], Rest) {
     guard wanted.contains(true) else {
-      sum += try body(piece, constants).scalar
-      continue
+      let (part, rest) = try body(number, constants)
+      return (part.scalar, [], rest)
     }
     let tape = Tape()
     let values = zip(constants, wanted).map { $1 ? tape.watch($0) : $0 }
-    let part = try body(piece, values)
-    sum += part.scalar
-    for (index, gradient) in tape.gradients(of: part, for: values).enumerated() {
-      if wanted[index], let gradient { gradients[index].accumulate(gradient) }
+    let (part, rest) = try body(number, values)
+    return (part.scalar, tape.gradients(of: part, for: values), rest)
+  }
+
+  var sum: Float = 0
+  var gradients = [Tensor?](repeating: nil, count: inputs.count)
+  var all: [Rest] = []
+  let atATime = max(1, ThreadBudget.available)
+  for first in stride(from: 0, to: pieces, by: atATime) {
+    let count = min(atATime, pieces - first)
+    let results = Locked([Result<(Float, [Tensor?], Rest), any Error>?](repeating: nil, count: count))
+    ThreadBudget.forEach(count) { place in
+      let result = Result { try context.apply { try piece(first + place) } }
+      results.withLock { $0[place] = result }
+    }
+    for result in results.withLock({ $0 }) {
+      guard let (part, parts, rest) = try result?.get() else { continue }
+      sum += part
+      for (index, gradient) in parts.enumerated() where wanted[index] {
+        if let gradient { gradients[index].accumulate(gradient) }
+      }
+      all.append(rest)
     }
   }
-  return apply(KnownGradients(sum: sum, gradients: gradients), inputs)
+  return (apply(KnownGradients(sum: sum, gradients: gradients), inputs), all)
 }
 
 /// A number whose gradients are known, recorded where what it was made of is.

@@ -19,6 +19,23 @@ public enum ProductPrecision {
 enum Products {
   /// How the second factor of products of tensors is held.
   @TaskLocal static var format = WeightFormat.float32
+  /// Second factors that are packed once for many products; nil: each time.
+  @TaskLocal private static var packs: PackedFactors?
+
+  /// What products go by, to be taken to other threads.
+  struct Context: Sendable {
+    private let format = Products.format
+    private let packs: PackedFactors
+
+    /// - Parameter factors: tensors that are multiplied with several times.
+    init(remembering factors: [Tensor]) { packs = PackedFactors(of: factors) }
+
+    func apply<Result>(_ body: () throws -> Result) rethrows -> Result {
+      try Products.$format.withValue(format) {
+        try Products.$packs.withValue(packs) { try body() }
+      }
+    }
+  }
 
   /// Multiply-adds that are worth waking a thread for.
   private static let grain = 1 << 20
@@ -70,9 +87,12 @@ enum Products {
     _ x: Tensor, _ w: Tensor, transposed: Bool, _ y: UnsafeMutablePointer<Float>
   ) {
     let (n, k) = transposed ? (w.rows, w.columns) : (w.columns, w.rows)
-    let packed = PackedMatrix(
-      w.pointer, outputStride: transposed ? k : 1, inputStride: transposed ? 1 : n, rows: n,
-      columns: k, format: format)
+    func pack() -> PackedMatrix {
+      PackedMatrix(
+        w.pointer, outputStride: transposed ? k : 1, inputStride: transposed ? 1 : n, rows: n,
+        columns: k, format: format)
+    }
+    let packed = packs?.factor(w, transposed: transposed, pack) ?? pack()
     product(x.pointer, rowStride: k, rows: x.rows, packed, y)
   }
 
@@ -82,5 +102,36 @@ enum Products {
       x.pointer, outputStride: 1, inputStride: x.columns, rows: x.columns, columns: x.rows,
       format: format)
     product(y.pointer, rowStride: 1, inputStride: y.columns, rows: y.columns, packed, w)
+  }
+}
+
+/// Factors of products that are packed when they are first multiplied with.
+final class PackedFactors: Sendable {
+  private struct Key: Hashable {
+    let storage: ObjectIdentifier
+    let offset: Int
+    let shape: [Int]
+    let transposed: Bool
+  }
+
+  /// The memory of the factors, which must stay theirs.
+  private let factors: [ObjectIdentifier: Storage]
+  private let packed = Locked<[Key: PackedMatrix]>([:])
+
+  init(of tensors: [Tensor]) {
+    factors = Dictionary(
+      tensors.map { (ObjectIdentifier($0.storage), $0.storage) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// A factor, packed before or now; nil for a tensor that is none of these.
+  func factor(_ tensor: Tensor, transposed: Bool, _ pack: () -> PackedMatrix) -> PackedMatrix? {
+    let storage = ObjectIdentifier(tensor.storage)
+    guard factors[storage] != nil else { return nil }
+    let key = Key(
+      storage: storage, offset: tensor.offset, shape: tensor.shape, transposed: transposed)
+    if let matrix = packed.withLock({ $0[key] }) { return matrix }
+    let matrix = pack()
+    packed.withLock { $0[key] = matrix }
+    return matrix
   }
 }

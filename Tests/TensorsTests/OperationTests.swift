@@ -176,7 +176,7 @@ struct OperationCase: CustomStringConvertible, Sendable {
     let x = Tensor(random.normal(70 * 5), shape: [70, 5])
     let w = Tensor(random.normal(4 * 5), shape: [4, 5])
     let constant = Tensor(random.normal(4))
-    func loss(_ x: Tensor, _ w: Tensor, _ c: Tensor) -> Tensor {
+    @Sendable func loss(_ x: Tensor, _ w: Tensor, _ c: Tensor) -> Tensor {
       (x.product(transposed: w) + c).silu().squared().sum()
     }
     func gradients(_ body: (Tensor, Tensor) throws -> Tensor) rethrows -> [Float] {
@@ -188,17 +188,28 @@ struct OperationCase: CustomStringConvertible, Sendable {
     }
     let whole = gradients { loss($0, $1, constant) }
     for size in [7, 32, 70, 100] {
-      let parts = gradients { x, w in
-        accumulatedSum([x, w, constant], pieces: (70 + size - 1) / size) { piece, inputs in
-          loss(inputs[0].rows(piece * size..<min(70, (piece + 1) * size)), inputs[1], inputs[2])
+      func parts(_ threads: Int) throws -> [Float] {
+        try gradients { x, w in
+          let count = (70 + size - 1) / size
+          func sum() throws -> (sum: Tensor, rest: [Int]) {
+            try accumulatedSum([x, w, constant], pieces: count) { piece, inputs in
+              let rows = piece * size..<min(70, (piece + 1) * size)
+              return (loss(inputs[0].rows(rows), inputs[1], inputs[2]), piece)
+            }
+          }
+          let (sum, rest) = try threads == 1 ? ThreadBudget.alone(sum) : sum()
+          #expect(rest == Array(0..<count))
+          return sum
         }
       }
+      let (parts, alone) = (try parts(2), try parts(1))
+      #expect(parts == alone)
       #expect(parts.count == whole.count)
       for (a, b) in zip(parts, whole) { #expect(abs(a - b) <= 1e-4 * max(1, abs(b))) }
     }
     // Without a tape it is a number.
-    let plain = accumulatedSum([x, w], pieces: 1) { _, inputs in
-      loss(inputs[0], inputs[1], constant)
+    let (plain, _) = try accumulatedSum([x, w], pieces: 1) { _, inputs in
+      (loss(inputs[0], inputs[1], constant), ())
     }
     #expect(abs(plain.scalar * 3 - (whole.last ?? 0)) < 1e-3 * abs(plain.scalar))
   }

@@ -111,7 +111,7 @@ extension LearningHead {
   {
     let rows = samples.rows
     let pieces = (rows + Self.rowsOfPiece - 1) / Self.rowsOfPiece
-    let loss = try withParameters { names, values in
+    let (loss, _) = try withParameters { names, values in
       try accumulatedSum(values, pieces: pieces) { piece, values in
         let range = piece * Self.rowsOfPiece..<min(rows, (piece + 1) * Self.rowsOfPiece)
         let parameters = Dictionary(uniqueKeysWithValues: zip(names, values))
@@ -119,7 +119,8 @@ extension LearningHead {
           Weights(parameters, subject: "flow head")["flow_lm"]["flow_net"], configuration)
         let made = head.sample(
           conditions.rows(range), noise: noise.rows(range), times: head.stepTimes(1))
-        return (made - samples.rows(range)).squared().mean() * (Float(range.count) / Float(rows))
+        let share = Float(range.count) / Float(rows)
+        return ((made - samples.rows(range)).squared().mean() * share, ())
       }
     }
     return LossReport(loss: loss, metrics: [:])

@@ -85,7 +85,7 @@ struct LearningHead {
   let configuration: Configuration
 
   /// Rows of the head that are in memory at a time: their tensors fit a core's cache.
-  static let rowsOfPiece = 256
+  static let rowsOfPiece = 128
 
   /// The loss on some frames, made piece by piece.
   ///
@@ -102,9 +102,8 @@ struct LearningHead {
         options: options)
     }
     let rows = options.multiplier * target.rows
-    var metrics: [String: Double] = [:]
     let pieces = (rows + Self.rowsOfPiece - 1) / Self.rowsOfPiece
-    let loss = try withParameters { names, values in
+    let (loss, parts) = try withParameters { names, values in
       try accumulatedSum([conditions] + values, pieces: pieces) { piece, values in
         let range = piece * Self.rowsOfPiece..<min(rows, (piece + 1) * Self.rowsOfPiece)
         let share = Float(range.count) / Float(rows)
@@ -113,10 +112,10 @@ struct LearningHead {
           conditions: values[0].gatherRows(frames), target: target.gatherRows(frames),
           rows: range, draws: draws, options: options, isEvaluation: isEvaluation,
           parameters: Dictionary(uniqueKeysWithValues: zip(names, values.dropFirst())))
-        for (name, value) in loss.metrics { metrics[name, default: 0] += value * Double(share) }
-        return loss.loss * share
+        return (loss.loss * share, loss.metrics.mapValues { $0 * Double(share) })
       }
     }
+    let metrics = parts.reduce(into: [:]) { sum, part in sum.merge(part) { $0 + $1 } }
     return LossReport(loss: loss, metrics: metrics)
   }
 

@@ -4,7 +4,7 @@ import Tensors
 
 /// The field that moves generations: attraction to samples of the data, repulsion from each other, by
 /// a kernel exp(-distance / temperature) on distances that are divided by their mean at each position.
-struct DriftField {
+struct DriftField: Sendable {
   /// The drift V of each generation, in the scaled coordinates of its position, not yet normalised:
   /// `[positions * draws, channels]`.
   var drift: Tensor

@@ -54,28 +54,30 @@ public struct DriftingLoss: Sendable {
 public func driftingLoss(
   samples: Tensor, positions: Int, temperature: Tensor, options: DriftingOptions,
   inputs: [Tensor], piece: Int,
-  generate: (_ positions: Range<Int>, _ inputs: [Tensor]) throws -> Tensor
-) rethrows -> DriftingLoss {
+  generate: @Sendable (_ positions: Range<Int>, _ inputs: [Tensor]) throws -> Tensor
+) throws -> DriftingLoss {
   let pieces = (positions + piece - 1) / piece
   let perPosition = samples.rows / max(1, positions)
   let heat = max(temperature.scalar, options.smallestTemperature)
-  func range(_ number: Int) -> Range<Int> {
+  @Sendable func range(_ number: Int) -> Range<Int> {
     number * piece..<min(positions, (number + 1) * piece)
   }
   let constants = inputs.map { $0.detached() }
-  let fields = try (0..<pieces).map { number in
+  // A sum of nothing: the fields are made like the pieces of one.
+  let (_, fields) = try accumulatedSum(constants, pieces: pieces) { number, constants in
     let range = range(number)
-    return DriftField(
+    let field = DriftField(
       generations: try generate(range, constants).detached(), draws: options.draws,
       samples: samples.rows(perPosition * range.lowerBound..<perPosition * range.upperBound)
         .detached(),
       positions: range.count, temperature: heat, smallestScale: options.smallestScale)
+    return (Tensor([0]), field)
   }
   func mean(_ values: (DriftField) -> [Float]) -> Double {
     fields.reduce(0) { $0 + values($1).reduce(0) { $0 + Double($1) } } / Double(max(1, positions))
   }
   let strength = Float(mean(\.strengths))
-  let drifting = try accumulatedSum(inputs, pieces: pieces) { number, values in
+  let (drifting, _) = try accumulatedSum(inputs, pieces: pieces) { number, values in
     let (field, range) = (fields[number], range(number))
     func column(_ values: [Float]) -> Tensor {
       Tensor(
@@ -90,7 +92,7 @@ public func driftingLoss(
       }
     let x = try generate(range, values) * column(field.scales.map { 1 / $0 })
     let goal = x.detached() + field.drift * column(normalizers)
-    return (x - goal).squared().mean() * (Float(range.count) / Float(positions))
+    return ((x - goal).squared().mean() * (Float(range.count) / Float(positions)), ())
   }
   // Below its smallest value the temperature has no slope.
   let slope = temperature.scalar > options.smallestTemperature ? -mean(\.slopes) : 0

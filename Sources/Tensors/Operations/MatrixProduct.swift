@@ -33,7 +33,38 @@ struct MatrixProduct: PrimitiveOperation {
   }
 }
 
+/// gelu(x) · wᵀ, of which a tape keeps x alone: the activation, the largest tensor of a transformer, is
+/// made again where the reverse pass needs it.
+struct GELUProduct: FusedOperation {
+  private static let gelu = Function(kind: .gelu)
+
+  func value(_ inputs: [Tensor]) -> Tensor {
+    MatrixProduct().value([Self.gelu.value([inputs[0]]), inputs[1]])
+  }
+
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { [true, wanted[0]] }
+
+  func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
+    -> [Tensor?]
+  {
+    let (x, w) = (inputs[0], inputs[1])
+    let activated = wanted[1] ? Self.gelu.value([x]) : x
+    var parts = MatrixProduct().pullback([activated, w], output, gradient, wanted)
+    if let inner = parts[0] { parts[0] = Self.gelu.pullback([x], x, inner, [true])[0] }
+    return parts
+  }
+
+  func composition(_ inputs: [Tensor]) -> Tensor {
+    inputs[0].gelu().product(transposed: inputs[1])
+  }
+}
+
 extension Tensor {
+  /// The product of its GELU (tanh form) with transposed weights: `[..., k]` by `[n, k]` to `[..., n]`.
+  public func geluProduct(transposed weights: Tensor) -> Tensor {
+    apply(GELUProduct(), [self, weights])
+  }
+
   /// The product with transposed weights: `[..., k]` by `[n, k]` to `[..., n]`.
   public func product(transposed weights: Tensor) -> Tensor {
     apply(MatrixProduct(), [self, weights])
