@@ -35,7 +35,8 @@ public func accumulatedSum<Rest: Sendable>(
   let atATime = max(1, ThreadBudget.available)
   for first in stride(from: 0, to: pieces, by: atATime) {
     let count = min(atATime, pieces - first)
-    let results = Locked([Result<(Float, [Tensor?], Rest), any Error>?](repeating: nil, count: count))
+    let results = Locked(
+      [Result<(Float, [Tensor?], Rest), any Error>?](repeating: nil, count: count))
     ThreadBudget.forEach(count) { place in
       let result = Result { try context.apply { try piece(first + place) } }
       results.withLock { $0[place] = result }

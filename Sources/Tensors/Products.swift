@@ -120,7 +120,8 @@ final class PackedFactors: Sendable {
 
   init(of tensors: [Tensor]) {
     factors = Dictionary(
-      tensors.map { (ObjectIdentifier($0.storage), $0.storage) }, uniquingKeysWith: { first, _ in first })
+      tensors.map { (ObjectIdentifier($0.storage), $0.storage) },
+      uniquingKeysWith: { first, _ in first })
   }
 
   /// A factor, packed before or now; nil for a tensor that is none of these.

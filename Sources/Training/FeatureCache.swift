@@ -65,7 +65,8 @@ struct FeatureCache: Sendable {
 
   private static func path(_ folder: String, _ shard: Int) -> String {
     let digits = String(shard)
-    return "\(folder)/features-\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).ttsr"
+    return
+      "\(folder)/features-\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).ttsr"
   }
 
   /// All that changes the features.
@@ -96,7 +97,9 @@ struct FeatureCache: Sendable {
     let path = Self.path(folder, shard)
     if FileManager.default.fileExists(atPath: path) {
       // What is not whole counts as absent; what is whole must belong here.
-      guard let file = try? RecordFile(path: path) else { return try write(shard, of: shards, source, observer) }
+      guard let file = try? RecordFile(path: path) else {
+        return try write(shard, of: shards, source, observer)
+      }
       guard file.headers.first?.stages.last?.id == stage.id else {
         throw Failure.otherFeatures(folder, differing: file.headers.first?.stages.last, from: stage)
       }
@@ -181,7 +184,8 @@ extension Failure {
         found.parameters[$0] != wanted.parameters[$0]
       }.sorted()
     }
-    let what = differences.isEmpty ? "something else" : "other " + differences.joined(separator: ", ")
+    let what =
+      differences.isEmpty ? "something else" : "other " + differences.joined(separator: ", ")
     return Failure(
       .configuration, subject: folder, problem: "it holds features of \(what)",
       remedy: "remove it, or name another folder with --cache")

@@ -91,7 +91,8 @@ public struct Recipe: Sendable {
 
   private static func number(_ node: Node) -> Double? {
     // Python reads 2e-5 as a text first, which is a number all the same.
-    guard let value = node.float ?? node.scalar.flatMap({ Double($0.string) }), value.isFinite else {
+    guard let value = node.float ?? node.scalar.flatMap({ Double($0.string) }), value.isFinite
+    else {
       return nil
     }
     return value

@@ -178,8 +178,8 @@ public struct TrainingRun {
       },
       sample: { state, isLast in
         // The root speaks; the others wait for it, and stop with it.
-        let isDone = try
-          !group.isRoot || !samples.isDue(state.step, isLast: isLast, log)
+        let isDone =
+          try !group.isRoot || !samples.isDue(state.step, isLast: isLast, log)
           || samples.write(state, log)
         return try !group.agree(stops: !isDone)
       })

@@ -50,7 +50,8 @@ struct LossAndDataOptions: ParsableArguments {
   var flow: [FlowSetting] = []
 
   @Flag(
-    help: "Do not teach the longest utterances of a batch their end, as the official trainer does not."
+    help:
+      "Do not teach the longest utterances of a batch their end, as the official trainer does not."
   )
   var officialEnds = false
 

@@ -20,7 +20,8 @@ extension Train {
   static func expand(_ arguments: [String]) throws -> [String] {
     guard let path = value(of: "--recipe", in: arguments) else { return arguments }
     var words = try readRecipe(path).arguments()
-    for name in replacing where arguments.contains(where: { $0 == name || $0.hasPrefix(name + "=") }) {
+    for name in replacing
+    where arguments.contains(where: { $0 == name || $0.hasPrefix(name + "=") }) {
       while let place = words.firstIndex(of: name) { words.removeSubrange(place...place + 1) }
     }
     return words + arguments

@@ -97,12 +97,16 @@ struct TaskOptions: ParsableArguments {
   func validate() throws {
     try refuse(
       unless: distill == .backbone, need: "backbone",
-      ["teacher-set": !teacherSet.isEmpty, "guidance": guidance != nil,
-        "student-from": studentFrom != nil])
+      [
+        "teacher-set": !teacherSet.isEmpty, "guidance": guidance != nil,
+        "student-from": studentFrom != nil,
+      ])
     try refuse(
       unless: distill == .head, need: "head",
-      ["head-loss": headLoss != nil, "head-draws": headDraws != nil,
-        "head-temperature": headTemperature != nil, "head-from": headFrom != nil])
+      [
+        "head-loss": headLoss != nil, "head-draws": headDraws != nil,
+        "head-temperature": headTemperature != nil, "head-from": headFrom != nil,
+      ])
     guard distill != nil || teacher == nil else {
       throw ValidationError("--teacher needs --distill.")
     }

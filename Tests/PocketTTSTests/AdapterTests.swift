@@ -117,7 +117,8 @@ import Testing
 
   @Test func adaptersAreFilesOfTheirOwnModel() throws {
     let adapted = try #require(
-      try PocketTTSTrainable(start: TrainingStart(model, TrainingTask())).adapted(options(), seed: 1) as? PocketTTSTrainable)
+      try PocketTTSTrainable(start: TrainingStart(model, TrainingTask())).adapted(
+        options(), seed: 1) as? PocketTTSTrainable)
     let path = folder.file("adapter.safetensors")
     try adapted.adapter(moved(adapted), options()).write(to: path)
     let read = try LowRankAdapter(path: path)

@@ -1,11 +1,11 @@
 import Base
 import ModelInterface
-@testable import NeuralNetworks
 import Safetensors
 import Tensors
 import TestSupport
 import Testing
 
+@testable import NeuralNetworks
 @testable import PocketTTS
 
 @Suite struct TrainingParityTests {
@@ -77,7 +77,8 @@ import Testing
       let names = start.keys.sorted()
       let variables = names.map { tape.watch(start[$0] ?? .zeros([0])) }
       let report = try setup.trainable.loss(
-        of: setup.batch.examples, parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
+        of: setup.batch.examples,
+        parameters: Dictionary(uniqueKeysWithValues: zip(names, variables)),
         buffers: setup.trainable.buffers, options: options, isEvaluation: isEvaluation,
         draws: try setup.draws(name, distills: distills, isEvaluation: isEvaluation))
       for part in ["loss", "flow_loss", "flow_diag", "flow_distill", "eos_loss", "drifting_loss"]
@@ -107,7 +108,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ["lsd_train", "flow_matching_train", "drifting"]) func statisticsMoveAsTheReferenceDoes(
+  @Test(arguments: ["lsd_train", "flow_matching_train", "drifting"])
+  func statisticsMoveAsTheReferenceDoes(
     _ kind: String
   ) throws {
     let setup = try Setup(kind)
@@ -128,14 +130,17 @@ import Testing
     for normal in stride(from: Float(-3), through: 3, by: 0.5) {
       let t = FlowPath.trigonometric.time(normal: normal, location: 0, scale: 1)
       // t = cos φ / (cos φ + sin φ).
-      let (cosine, sine) = (t / (t * t + (1 - t) * (1 - t)).squareRoot(),
-        (1 - t) / (t * t + (1 - t) * (1 - t)).squareRoot())
+      let (cosine, sine) = (
+        t / (t * t + (1 - t) * (1 - t)).squareRoot(),
+        (1 - t) / (t * t + (1 - t) * (1 - t)).squareRoot()
+      )
       let (x, e, v): (Float, Float, Float) = (0.7, -1.1, 0.4)
       let point = (cosine * x + sine * e) / (cosine + sine)
       let (cleaned, noise) = (point + (1 - t) * v, point - t * v)
       let error = (-sine * cleaned + cosine * noise) - (-sine * x + cosine * e)
       let weight = try #require(
-        FlowPath.trigonometric.errorWeight(Tensor([t], shape: [1, 1]))).scalar
+        FlowPath.trigonometric.errorWeight(Tensor([t], shape: [1, 1]))
+      ).scalar
       let expected = weight * (v - (x - e)) * (v - (x - e))
       #expect(abs(error * error - expected) <= 1e-5)
     }

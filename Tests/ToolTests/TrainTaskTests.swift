@@ -32,7 +32,8 @@ import Testing
   /// The parameters that a run changed.
   private func changed(_ run: String) throws -> Set<String> {
     let (old, new) = (try tensors(model), try tensors(folder.file(run)))
-    return Set(try new.names.filter { try !old.names.contains($0) || new.floats($0) != old.floats($0) })
+    return Set(
+      try new.names.filter { try !old.names.contains($0) || new.floats($0) != old.floats($0) })
   }
 
   private func metric(_ run: String, _ name: String) throws -> (first: Double, last: Double) {
@@ -58,7 +59,8 @@ import Testing
     #expect(config.contains("type: drifting"))
     #expect(try metric("drifting", "temp").last != 1)
     #expect(try speaks("drifting"))
-    let other = try train("drifting", ["--resume", "--objective", "drifting", "--flow", "num_neg=6"])
+    let other = try train(
+      "drifting", ["--resume", "--objective", "drifting", "--flow", "num_neg=6"])
     #expect(other.code == 78 && other.errors.contains("--flow"), "\(other.errors)")
   }
 
@@ -95,7 +97,8 @@ import Testing
   @Test func aPointwiseHeadLearnsFromAnother() throws {
     let refused = try train("alone", ["--objective", "pointwise"])
     #expect(refused.code == 78 && refused.errors.contains("--distill head"), "\(refused.errors)")
-    let result = try train("pointwise", ["--objective", "pointwise", "--distill", "head"], steps: 60)
+    let result = try train(
+      "pointwise", ["--objective", "pointwise", "--distill", "head"], steps: 60)
     #expect(result.code == 0, "\(result.errors)")
     let loss = try metric("pointwise", "head_loss")
     #expect(loss.last < 0.9 * loss.first)

@@ -1,7 +1,7 @@
 import Base
 import Foundation
-import Processes
 import Glibc
+import Processes
 import TestSupport
 import Testing
 

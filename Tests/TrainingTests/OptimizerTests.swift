@@ -1,8 +1,8 @@
 import Base
 import Foundation
+import NeuralNetworks
 import Safetensors
 import Tensors
-import NeuralNetworks
 import TestSupport
 import Testing
 

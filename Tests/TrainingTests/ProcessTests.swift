@@ -28,7 +28,9 @@ extension RunTests {
     let names = try folders.flatMap { path in
       try ScratchFolder.names(in: folder.file(path)).map { path + "/" + $0 }
     }
-    let files = names.filter { !folders.contains($0) && !$0.hasSuffix("/progress.jsonl") && !$0.hasSuffix("/events") }
+    let files = names.filter {
+      !folders.contains($0) && !$0.hasSuffix("/progress.jsonl") && !$0.hasSuffix("/events")
+    }
     return Dictionary(
       uniqueKeysWithValues: try files.map {
         (String($0.dropFirst(run.count)), try folder.read($0))

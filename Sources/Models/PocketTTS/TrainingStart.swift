@@ -123,7 +123,8 @@ struct TrainingStart {
     }
     guard !options.isDrifting || model.configuration.flowLM.flow.type == .drifting else {
       throw Failure(
-        .usage, problem: "a head of type \(model.configuration.flowLM.flow.type.rawValue) cannot "
+        .usage,
+        problem: "a head of type \(model.configuration.flowLM.flow.type.rawValue) cannot "
           + "learn by drifting", remedy: "add --objective drifting, or use --head-loss mse")
     }
     teacherDigest = ModelInterface.digest(of: teacher.map { ($0.key, $0.value) })
