@@ -2,34 +2,29 @@
 #include <stdlib.h>
 
 #include "include/CKernels.h"
+#include "product_int8.h"
 #include "vector.h"
 
 // Floats of k that are worked on at a time: a panel of them stays in the second-level cache.
 #define DEPTH 256
 #define TILE_MOST 14
-// So few rows need less time than reading the weights, in whatever format.
-#define FEW_ROWS 3
 // Of so few tiles reading the weights takes the longest.
 #define FEW_TILES 2
 
-typedef void Panel(int rows, int panels, const void *a, const char *panel, ptrdiff_t apart,
-                   const char *ahead, ptrdiff_t width, ptrdiff_t k, float *c, ptrdiff_t c_stride,
-                   int resume);
+typedef void Panel(int rows, const void *a, const char *panel, const char *ahead, ptrdiff_t width,
+                   ptrdiff_t k, float *c, ptrdiff_t c_stride, int resume);
 typedef struct {
   int rows;
-  Panel *f32, *bf16, *int8;
+  Panel *f32, *bf16;
   void (*column_f32)(int, const float *, const float *, ptrdiff_t, float *, ptrdiff_t, int);
   // For bfloat16, where activations are to be in pairs too, and what makes them so; or NULL.
   Panel *dots;
   void (*pair_rows)(float *, int, ptrdiff_t);
-  // Bytes to pairs of bfloat16.
-  void (*expand)(const int8_t *, uint32_t *, ptrdiff_t);
 } Kernels;
 
 #define KERNELS(SUFFIX, R) \
   static const Kernels kernels_##SUFFIX = { \
-    R, panel_f32_##SUFFIX, panel_bf16_##SUFFIX, panel_int8_##SUFFIX, \
-    column_f32_##SUFFIX, NULL, NULL, expand_##SUFFIX};
+    R, panel_f32_##SUFFIX, panel_bf16_##SUFFIX, column_f32_##SUFFIX, NULL, NULL};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -78,7 +73,7 @@ static void pair_rows(float *a, int rows, ptrdiff_t k) {
 }
 
 static const Kernels kernels_v4b = {
-  14, panel_f32_v4, panel_bf16_v4, panel_int8_v4, column_f32_v4, panel_dots_v4b, pair_rows, expand_v4};
+  14, panel_f32_v4, panel_bf16_v4, column_f32_v4, panel_dots_v4b, pair_rows};
 
 // Products of bfloat16 pairs that are faster than those of floats. Intel's are not: there they are
 // made twice as slowly (Sapphire Rapids, measured).
@@ -174,22 +169,6 @@ void ck_panel_to_bf16(const float *panel, ptrdiff_t k, uint32_t *pairs) {
       pairs[j] = bf16_of(panel[j]) | (i + 1 < k ? bf16_of(panel[CK_PANEL + j]) << 16 : 0);
 }
 
-void ck_panel_to_int8(const float *panel, ptrdiff_t k, int8_t *bytes, float *scales) {
-  float top[CK_PANEL] = {0}, inverse[CK_PANEL];
-  for (ptrdiff_t i = 0; i < k; i++)
-    for (int j = 0; j < CK_PANEL; j++) {
-      float size = fabsf(panel[i * CK_PANEL + j]);
-      top[j] = size > top[j] ? size : top[j];
-    }
-  for (int j = 0; j < CK_PANEL; j++) {
-    scales[j] = top[j] / 127.0f;
-    inverse[j] = top[j] > 0 ? 127.0f / top[j] : 0;
-  }
-  for (ptrdiff_t i = 0; i < k; i++)
-    for (int j = 0; j < CK_PANEL; j++)
-      bytes[i * CK_PANEL + j] = (int8_t)lrintf(panel[i * CK_PANEL + j] * inverse[j]);
-}
-
 // MARK: Products
 
 // a[k][rows] from x[row][k] of any strides; up to 8 floats behind the last are overwritten.
@@ -233,49 +212,45 @@ static void round_floats(float *a, ptrdiff_t n) {
   }
 }
 
-// Scale, bias, for the finished columns of a tile.
+// Bias, for the finished columns of a tile.
 CK_CLONES
-static void finish(float *y, ptrdiff_t stride, int rows, ptrdiff_t columns, const float *scales,
-                   const float *bias) {
-  for (int r = 0; r < rows; r++, y += stride) {
-    if (scales)
-      for (ptrdiff_t j = 0; j < columns; j++) y[j] *= scales[j];
-    if (bias)
-      for (ptrdiff_t j = 0; j < columns; j++) y[j] += bias[j];
-  }
+static void add_bias(float *y, ptrdiff_t stride, int rows, ptrdiff_t columns, const float *bias) {
+  for (int r = 0; r < rows; r++, y += stride)
+    for (ptrdiff_t j = 0; j < columns; j++) y[j] += bias[j];
 }
 
-ptrdiff_t ck_product_room(ptrdiff_t m, ptrdiff_t k) {
+ptrdiff_t ck_product_room(int format, ptrdiff_t m, ptrdiff_t k) {
+  if (format == CK_INT8) return ck_int8_room(m, k);
   ptrdiff_t depth = 1 + (m <= FEW_TILES * TILE_MOST ? k : least(k, DEPTH));
-  return (m + TILE_MOST) * depth + 16 + depth * CK_PANEL + TILE_MOST * CK_PANEL;
+  return (m + TILE_MOST) * depth + 16 + TILE_MOST * CK_PANEL;
 }
 
 ptrdiff_t ck_panel_bytes(int format, ptrdiff_t k) {
-  return CK_PANEL * (format == CK_F32 ? 4 * k : format == CK_BF16 ? 4 * ((k + 1) / 2) : k);
+  return format == CK_INT8 ? ck_int8_panel_bytes(k) : 4 * CK_PANEL * (format == CK_F32 ? k : (k + 1) / 2);
 }
 
 void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
                 ptrdiff_t m, int format, const void *panels, const float *scales, const float *bias,
                 float *y, ptrdiff_t y_stride, ptrdiff_t first_panel, ptrdiff_t panel_count,
                 ptrdiff_t n, ptrdiff_t k, float *room) {
+  if (format == CK_INT8) {
+    ck_product_int8(instructions, x, x_stride, x_k_stride, m, panels, scales, bias, y, y_stride,
+                    first_panel, panel_count, n, k, room);
+    return;
+  }
   const Kernels *kernel = kernels(instructions);
   const int most = kernel->rows;
-  // For few rows bytes are multiplied as they come.
-  const int expands = format == CK_INT8 && m > FEW_ROWS;
-  const int takes_pairs = kernel->dots && (format == CK_BF16 || expands);
-  Panel *multiply = format == CK_F32                ? kernel->f32
-                    : takes_pairs                   ? kernel->dots
-                    : format == CK_BF16 || expands ? kernel->bf16
-                                                    : kernel->int8;
+  const int takes_pairs = format == CK_BF16 && kernel->dots;
+  Panel *multiply = format == CK_F32 ? kernel->f32 : takes_pairs ? kernel->dots : kernel->bf16;
   // Bytes of a row of a panel, or of two in pairs.
-  const ptrdiff_t line = CK_PANEL * (format == CK_INT8 ? 1 : 4);
+  const ptrdiff_t line = 4 * CK_PANEL;
   const ptrdiff_t panel_bytes = ck_panel_bytes(format, k);
   // Few rows: weights are read straight through, as fast as they come.
   const ptrdiff_t depth = m <= FEW_TILES * most ? k : least(k, DEPTH);
   const ptrdiff_t tiles = (m + most - 1) / most;
   // Tiles of about the same height: a low one would wait for its own sums.
   const ptrdiff_t height = (m + tiles - 1) / tiles, tile_size = height * (depth + 1);
-  float *a = room, *expanded = a + tiles * tile_size + 16, *edge = expanded + (depth + 1) * CK_PANEL;
+  float *a = room, *edge = a + tiles * tile_size + 16;
   for (ptrdiff_t start = 0; start < k; start += depth) {
     const ptrdiff_t d = least(depth, k - start);
     const ptrdiff_t offset = format == CK_BF16 ? start / 2 * line : start * line;
@@ -290,28 +265,20 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
       else if (format != CK_F32)
         round_floats(tile, d * rows);
     }
-    // With one or two rows each panel's few sums wait for themselves: two panels have more of them.
-    int at_a_time;
-    for (ptrdiff_t p = first_panel; p < first_panel + panel_count; p += at_a_time) {
+    for (ptrdiff_t p = first_panel; p < first_panel + panel_count; p++) {
       const ptrdiff_t column = p * CK_PANEL, columns = least(CK_PANEL, n - column);
-      at_a_time = m <= FEW_ROWS && format == CK_INT8 && p + 1 < first_panel + panel_count &&
-                  n - column >= 2 * CK_PANEL ? 2 : 1;
       const char *b = (const char *)panels + p * panel_bytes + offset;
       const char *next = b + panel_bytes;
-      if (expands) {
-        kernel->expand((const int8_t *)b, (uint32_t *)expanded, d);
-        b = (const char *)expanded;
-      }
       for (ptrdiff_t t = 0; t < tiles; t++) {
         const int rows = (int)least(height, m - t * height);
         if (rows <= 0) break;
         // Meanwhile the next panel comes to the second-level cache, by halves where two tiles share it.
-        const ptrdiff_t share = tiles > 1 && line > 64 ? line / 2 : line;
+        const ptrdiff_t share = tiles > 1 ? line / 2 : line;
         const ptrdiff_t width = (t + 1) * share <= line ? share : 0;
         float *target = y + t * height * y_stride + column;
         if (columns == 1 && format == CK_F32) {
           kernel->column_f32(rows, a + t * tile_size, (const float *)b, d, target, y_stride, start > 0);
-          if (start + d == k && bias) finish(target, y_stride, rows, 1, NULL, bias + column);
+          if (start + d == k && bias) add_bias(target, y_stride, rows, 1, bias + column);
           continue;
         }
         const int isWhole = columns == CK_PANEL;
@@ -320,14 +287,11 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
         if (!isWhole && start > 0)
           for (int r = 0; r < rows; r++)
             memcpy(edge + r * CK_PANEL, target + r * y_stride, (size_t)columns * sizeof *edge);
-        multiply(rows, at_a_time, a + t * tile_size, b, panel_bytes, next + t * share, width, d, c,
-                 stride, start > 0);
+        multiply(rows, a + t * tile_size, b, next + t * share, width, d, c, stride, start > 0);
         if (!isWhole)
           for (int r = 0; r < rows; r++)
             memcpy(target + r * y_stride, edge + r * CK_PANEL, (size_t)columns * sizeof *edge);
-        if (start + d == k && (scales || bias))
-          finish(target, y_stride, rows, columns + (at_a_time - 1) * CK_PANEL,
-                 scales ? scales + column : NULL, bias ? bias + column : NULL);
+        if (start + d == k && bias) add_bias(target, y_stride, rows, columns, bias + column);
       }
     }
   }

@@ -8,8 +8,6 @@
 
 typedef float NAME(vec) __attribute__((vector_size(4 * LANES)));
 typedef int32_t NAME(ivec) __attribute__((vector_size(4 * LANES)));
-typedef uint32_t NAME(uvec) __attribute__((vector_size(4 * LANES)));
-typedef int8_t NAME(bvec) __attribute__((vector_size(LANES)));
 #define VEC NAME(vec)
 
 CK_INLINE void NAME(load_f32)(VEC *out, const void *p, ptrdiff_t i) {
@@ -25,51 +23,40 @@ CK_INLINE void NAME(load_bf16)(VEC *even, VEC *odd, const void *p, ptrdiff_t i, 
   bits = pairs & (int32_t)0xffff0000;
   memcpy(odd, &bits, sizeof bits);
 }
-CK_INLINE void NAME(load_int8)(VEC *even, VEC *odd, const void *p, ptrdiff_t i, int has_odd) {
-  NAME(bvec) bytes;
-  memcpy(&bytes, (const int8_t *)p + i, sizeof bytes);
-  *even = __builtin_convertvector(bytes, VEC);
-  *odd = (VEC){0};
-  if (!has_odd) return;
-  memcpy(&bytes, (const int8_t *)p + CK_PANEL + i, sizeof bytes);
-  *odd = __builtin_convertvector(bytes, VEC);
-}
 
 // With each row of a panel `width` bytes of a row of what comes next are brought to the second-level
 // cache; with few rows, which the hardware fetches up to the end of a page only, what comes soon.
 #define PREFETCH(LINE)                                                                            \
   if (rows <= 3)                                                                                  \
-    for (int p = 0; p < panels; p++)                                                              \
-      for (int line = 0; line < 2 * LANES / CK_PANEL * (LINE) || line == 0; line += 64)           \
-        __builtin_prefetch(b + p * apart + 6144 + line, 0, 2);                                    \
+    for (int line = 0; line < 2 * LANES / CK_PANEL * (LINE) || line == 0; line += 64)             \
+      __builtin_prefetch(b + 6144 + line, 0, 2);                                                  \
   else                                                                                            \
     for (ptrdiff_t line = 0; line < width; line += 64) __builtin_prefetch(ahead + line, 0, 2);
 
 #define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
 #define BEGIN_TILE                                                                                \
-  VEC sum[ROWS][4];                                                                               \
-  EACH(r, rows) EACH(g, 2 * panels) {                                                             \
+  VEC sum[ROWS][2];                                                                               \
+  EACH(r, rows) EACH(g, 2) {                                                             \
     if (resume)                                                                                   \
-      memcpy(&sum[r][g], c + r * c_stride + g / 2 * CK_PANEL + g % 2 * LANES, sizeof(VEC));       \
+      memcpy(&sum[r][g], c + r * c_stride + g * LANES, sizeof(VEC));       \
     else                                                                                          \
       sum[r][g] = (VEC){0};                                                                       \
   }
 #define END_TILE                                                                                  \
-  EACH(r, rows) EACH(g, 2 * panels)                                                               \
-    memcpy(c + r * c_stride + g / 2 * CK_PANEL + g % 2 * LANES, &sum[r][g], sizeof(VEC));
+  EACH(r, rows) EACH(g, 2)                                                               \
+    memcpy(c + r * c_stride + g * LANES, &sum[r][g], sizeof(VEC));
 
-// c[r][0 ..< 2 LANES] (+)= sum_k a[k][r] b[k][0 ..< 2 LANES] of one panel, or of two that are `apart`
-// bytes apart: with few rows that is more chains at a time.
-CK_INLINE void NAME(tile_f32)(int rows, int panels, const void *activations, const char *b,
-                              ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
+// c[r][0 ..< 2 LANES] (+)= sum_k a[k][r] b[k][0 ..< 2 LANES].
+CK_INLINE void NAME(tile_f32)(int rows, const void *activations, const char *b,
+                              const char *ahead, ptrdiff_t width, ptrdiff_t k,
                               float *c, ptrdiff_t c_stride, int resume) {
   const float *a = activations;
   BEGIN_TILE
   for (ptrdiff_t i = 0; i < k; i++, a += rows, b += CK_PANEL * 4, ahead += CK_PANEL * 4) {
     PREFETCH(CK_PANEL * 4)
-    VEC w[4];
-    EACH(g, 2 * panels) NAME(load_f32)(&w[g], b + g / 2 * apart, g % 2 * LANES);
-    EACH(r, rows) EACH(g, 2 * panels) sum[r][g] += w[g] * a[r];
+    VEC w[2];
+    EACH(g, 2) NAME(load_f32)(&w[g], b, g * LANES);
+    EACH(r, rows) EACH(g, 2) sum[r][g] += w[g] * a[r];
   }
   END_TILE
 }
@@ -93,17 +80,17 @@ static void NAME(column_f32)(int rows, const float *a, const float *b, ptrdiff_t
 
 // The same of rows in pairs, the odd one first. After an odd last row of `a` stands one of zeros.
 #define PAIR_TILE(FORMAT, SIZE)                                                                   \
-  CK_INLINE void NAME(tile_##FORMAT)(int rows, int panels, const void *activations, const char *b, \
-                                     ptrdiff_t apart, const char *ahead, ptrdiff_t width,         \
+  CK_INLINE void NAME(tile_##FORMAT)(int rows, const void *activations, const char *b, \
+                                     const char *ahead, ptrdiff_t width,         \
                                      ptrdiff_t k, float *c, ptrdiff_t c_stride, int resume) {     \
     const float *a = activations;                                                                 \
     BEGIN_TILE                                                                                    \
     for (ptrdiff_t i = 0; i < k; i += 2, a += 2 * rows, b += CK_PANEL * SIZE, ahead += CK_PANEL * SIZE) { \
       PREFETCH(CK_PANEL * SIZE)                                                                   \
-      VEC even[4], odd[4];                                                                        \
-      EACH(g, 2 * panels)                                                                         \
-        NAME(load_##FORMAT)(&even[g], &odd[g], b + g / 2 * apart, g % 2 * LANES, i + 1 < k);      \
-      EACH(r, rows) EACH(g, 2 * panels) {                                                         \
+      VEC even[2], odd[2];                                                                        \
+      EACH(g, 2)                                                                         \
+        NAME(load_##FORMAT)(&even[g], &odd[g], b, g * LANES, i + 1 < k);      \
+      EACH(r, rows) EACH(g, 2) {                                                         \
         sum[r][g] += odd[g] * a[rows + r];                                                        \
         sum[r][g] += even[g] * a[r];                                                              \
       }                                                                                           \
@@ -111,70 +98,49 @@ static void NAME(column_f32)(int rows, const float *a, const float *b, ptrdiff_t
     END_TILE                                                                                      \
   }
 PAIR_TILE(bf16, 4)
-PAIR_TILE(int8, 2)
 
 #ifdef DOTS
 // The same by the machine's products of pairs of bfloat16, which adds the odd one first and then the
 // even one: the same bits. `a` is in pairs too.
-CK_INLINE void NAME(tile_dots)(int rows, int panels, const void *activations, const char *b,
-                               ptrdiff_t apart, const char *ahead, ptrdiff_t width, ptrdiff_t k,
+CK_INLINE void NAME(tile_dots)(int rows, const void *activations, const char *b,
+                              const char *ahead, ptrdiff_t width, ptrdiff_t k,
                                float *c, ptrdiff_t c_stride, int resume) {
   const int32_t *a = activations;
   BEGIN_TILE
   for (ptrdiff_t i = 0; i < k; i += 2, a += rows, b += CK_PANEL * 4, ahead += CK_PANEL * 4) {
     PREFETCH(CK_PANEL * 4)
-    __m512bh w[4];
-    EACH(g, 2 * panels) memcpy(&w[g], b + g / 2 * apart + g % 2 * 64, 64);
-    EACH(r, rows) EACH(g, 2 * panels)
+    __m512bh w[2];
+    EACH(g, 2) memcpy(&w[g], b + g * 64, 64);
+    EACH(r, rows) EACH(g, 2)
       sum[r][g] = _mm512_dpbf16_ps(sum[r][g], (__m512bh)_mm512_set1_epi32(a[r]), w[g]);
   }
   END_TILE
 }
 #endif
 
-#define CASE(FORMAT, R, P)                                                                        \
+#define CASE(FORMAT, R)                                                                           \
   case R:                                                                                         \
     if (R <= ROWS)                                                                                \
-      NAME(tile_##FORMAT)(R <= ROWS ? R : 1, P, a, b, apart, ahead, half ? 0 : width, k, c,       \
-                          c_stride, resume);                                                      \
+      NAME(tile_##FORMAT)(R <= ROWS ? R : 1, a, b, ahead, half ? 0 : width, k, c, c_stride, resume); \
     break;
-// COLUMN: bytes of a column in a row of a panel.
-#define TILES(FORMAT, COLUMN)                                                                     \
-  static void NAME(panel_##FORMAT)(int rows, int panels, const void *a, const char *panel,        \
-                                   ptrdiff_t apart, const char *ahead, ptrdiff_t width,           \
-                                   ptrdiff_t k, float *c, ptrdiff_t c_stride, int resume) {       \
+#define TILES(FORMAT)                                                                             \
+  static void NAME(panel_##FORMAT)(int rows, const void *a, const char *panel, const char *ahead,  \
+                                   ptrdiff_t width, ptrdiff_t k, float *c, ptrdiff_t c_stride,    \
+                                   int resume) {                                                  \
     for (int half = 0; half < CK_PANEL; half += 2 * LANES, c += 2 * LANES) {                      \
-      const char *b = panel + half * COLUMN;                                                      \
-      if (panels == 2) switch (rows) {                                                            \
-        CASE(FORMAT, 1, 2) CASE(FORMAT, 2, 2) CASE(FORMAT, 3, 2)                                  \
-      } else switch (rows) {                                                                      \
-        CASE(FORMAT, 1, 1) CASE(FORMAT, 2, 1) CASE(FORMAT, 3, 1) CASE(FORMAT, 4, 1)               \
-        CASE(FORMAT, 5, 1) CASE(FORMAT, 6, 1) CASE(FORMAT, 7, 1) CASE(FORMAT, 8, 1)               \
-        CASE(FORMAT, 9, 1) CASE(FORMAT, 10, 1) CASE(FORMAT, 11, 1) CASE(FORMAT, 12, 1)            \
-        CASE(FORMAT, 13, 1) CASE(FORMAT, 14, 1)                                                   \
+      const char *b = panel + half * 4;                                                           \
+      switch (rows) {                                                                             \
+        CASE(FORMAT, 1) CASE(FORMAT, 2) CASE(FORMAT, 3) CASE(FORMAT, 4) CASE(FORMAT, 5)           \
+        CASE(FORMAT, 6) CASE(FORMAT, 7) CASE(FORMAT, 8) CASE(FORMAT, 9) CASE(FORMAT, 10)          \
+        CASE(FORMAT, 11) CASE(FORMAT, 12) CASE(FORMAT, 13) CASE(FORMAT, 14)                       \
       }                                                                                           \
     }                                                                                             \
   }
 #ifdef DOTS
-TILES(dots, 4)
+TILES(dots)
 #else
-TILES(f32, 4)
-TILES(bf16, 4)
-TILES(int8, 1)
-
-// A panel of bytes as pairs of bfloat16, which holds them all.
-static void NAME(expand)(const int8_t *bytes, uint32_t *pairs, ptrdiff_t k) {
-  for (ptrdiff_t i = 0; i < k; i += 2, bytes += 2 * CK_PANEL, pairs += CK_PANEL)
-    for (int j = 0; j < CK_PANEL; j += LANES) {
-      VEC even, odd;
-      NAME(load_int8)(&even, &odd, bytes, j, i + 1 < k);
-      NAME(uvec) low, high;
-      memcpy(&low, &even, sizeof low);
-      memcpy(&high, &odd, sizeof high);
-      low = low >> 16 | high;
-      memcpy(pairs + j, &low, sizeof low);
-    }
-}
+TILES(f32)
+TILES(bf16)
 #endif
 
 #undef VEC

@@ -34,7 +34,7 @@ public final class PackedWeights: Sendable {
       throw Failure.systemCall("read", weights, code: errno)
     }
     stamp = [
-      "format": "ttstools packed weights 2",
+      "format": "ttstools packed weights 3",
       "weights": "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)",
     ]
     // What cannot be read, or is of other weights, is made anew.

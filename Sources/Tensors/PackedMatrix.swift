@@ -1,8 +1,8 @@
 import Base
 import CKernels
 
-/// How packed weights are stored. With less than float32 the other factor is rounded to bfloat16 when it
-/// is multiplied; products are summed in float32 whatever it is.
+/// How packed weights are stored. The other factor is rounded to bfloat16 when it is multiplied with
+/// bfloat16, and to integers of 16 bits with bytes.
 public enum WeightFormat: String, Sendable, Hashable, CaseIterable {
   /// As they are.
   case float32 = "f32"
@@ -32,7 +32,7 @@ public struct PackedMatrix: Sendable {
   /// How the weights are stored.
   public let format: WeightFormat
   let panels: Storage
-  /// One a column of the panels; nil where weights need none.
+  /// Of each panel one a column, then the sums of its columns' bytes; nil where weights need none.
   let scales: Storage?
 
   /// Packs weights `[outputs, inputs]`, as PyTorch stores them.
@@ -55,7 +55,7 @@ public struct PackedMatrix: Sendable {
     let size = Int(CK_PANEL) * columns
     let panelBytes = format.panelBytes(columns)
     let panels = Storage(count: (count * panelBytes + 3) / 4)
-    let scales = format == .int8 ? Storage(count: count * Int(CK_PANEL)) : nil
+    let scales = format == .int8 ? Storage(count: 2 * count * Int(CK_PANEL)) : nil
     let source = SharedPointer(UnsafeMutablePointer(mutating: weights))
     // Some panels a task, so that starting it is cheap beside it.
     let group = max(1, (1 << 16) / max(1, size))
@@ -77,7 +77,7 @@ public struct PackedMatrix: Sendable {
           if let scales {
             ck_panel_to_int8(
               floats, columns, target.assumingMemoryBound(to: Int8.self),
-              scales.floats + panel * Int(CK_PANEL))
+              scales.floats + 2 * panel * Int(CK_PANEL))
           } else {
             ck_panel_to_bf16(floats, columns, target.assumingMemoryBound(to: UInt32.self))
           }
@@ -99,7 +99,7 @@ extension PackedMatrix {
     rows: Int, columns: Int, format: WeightFormat, panels: UnsafeRawBufferPointer?,
     scales: UnsafeRawBufferPointer?, owner: AnyObject
   ) {
-    let count = ck_panel_count(rows) * Int(CK_PANEL)
+    let count = 2 * ck_panel_count(rows) * Int(CK_PANEL)
     guard let panels, panels.count == ck_panel_count(rows) * format.panelBytes(columns),
       panels.count % 4 == 0,
       (scales?.count ?? 0) == (format == .int8 ? 4 * count : 0),
@@ -128,12 +128,15 @@ extension PackedMatrix {
     )
   }
 
-  /// The dimensions of the panels: `[panels, inputs, outputs of a panel]`, of bfloat16
-  /// `[panels, pairs of inputs, outputs of a panel, 2]`.
+  /// The dimensions of the panels: `[panels, inputs, outputs of a panel]`; of bfloat16
+  /// `[panels, pairs of inputs, outputs of a panel, 2]`, of bytes the same with fours.
   public var storedShape: [Int] {
-    format == .bfloat16
-      ? [ck_panel_count(rows), (columns + 1) / 2, Int(CK_PANEL), 2]
-      : [ck_panel_count(rows), columns, Int(CK_PANEL)]
+    let (panels, width) = (ck_panel_count(rows), Int(CK_PANEL))
+    switch format {
+    case .float32: return [panels, columns, width]
+    case .bfloat16: return [panels, (columns + 1) / 2, width, 2]
+    case .int8: return [panels, (columns + 3) / 4, width, 4]
+    }
   }
 }
 

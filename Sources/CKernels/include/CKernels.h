@@ -9,8 +9,9 @@
 
 // Matrix products y[m][n] = scale[n] * sum_k x[m][k] w[n][k] + bias[n] over packed weights: panels of
 // CK_PANEL columns, panel p holding [k][CK_PANEL] values, columns past n being zero; of bfloat16 two rows
-// lie in each other, [k / 2][CK_PANEL][2]. Each element is one chain over k, so that nothing but its own
-// row and column changes it. With weights of less than float32, x is rounded to bfloat16.
+// lie in each other, [k / 2][CK_PANEL][2], of bytes four. Each element is one chain over k, so that nothing
+// but its own row and column changes it. With weights of bfloat16 x is rounded to bfloat16, with bytes to
+// integers of 16 bits relative to the largest of its row.
 #define CK_PANEL 32
 enum { CK_F32 = 0, CK_BF16 = 1, CK_INT8 = 2 };
 ptrdiff_t ck_panel_count(ptrdiff_t n);
@@ -21,17 +22,18 @@ void ck_pack_panels(const float *w, ptrdiff_t n_stride, ptrdiff_t k_stride, ptrd
 ptrdiff_t ck_panel_bytes(int format, ptrdiff_t k);
 // A float panel rounded to bfloat16, to nearest, ties to even.
 void ck_panel_to_bf16(const float *panel, ptrdiff_t k, uint32_t *pairs);
-// A float panel as bytes in -127 ... 127 and a scale for each column: value = byte * scale.
+// A float panel as bytes in -127 ... 127, and for each column a scale, value = byte * scale, and behind these
+// the sum of its bytes: 2 * CK_PANEL floats.
 void ck_panel_to_int8(const float *panel, ptrdiff_t k, int8_t *bytes, float *scales);
 // Rows x[0 ..< m] (element (m, k) at m * x_stride + k * x_k_stride) times some panels; columns of y
 // outside of them are left alone. `scales` (for CK_INT8) and `bias` may be NULL. `room`:
-// ck_product_room(m, k) floats. `instructions`: the most that is used of what the machine has.
+// ck_product_room(format, m, k) floats. `instructions`: the most that is used of what the machine has.
 enum { CK_PLAIN = 1, CK_AVX2 = 2, CK_AVX512 = 3, CK_ALL_INSTRUCTIONS = 4 };
 void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
                 ptrdiff_t m, int format, const void *panels, const float *scales, const float *bias,
                 float *y, ptrdiff_t y_stride, ptrdiff_t first_panel, ptrdiff_t panel_count,
                 ptrdiff_t n, ptrdiff_t k, float *room);
-ptrdiff_t ck_product_room(ptrdiff_t m, ptrdiff_t k);
+ptrdiff_t ck_product_room(int format, ptrdiff_t m, ptrdiff_t k);
 // Rows that the kernel takes at a time: calls with a multiple of them waste nothing.
 int ck_tile_rows(void);
 
