@@ -16,8 +16,8 @@ TRAINING = {"train": [], "train-k4": ["--multiplier", 4], "train-head": ["--tune
 
 
 def fewest_threads(job: str) -> int:
-    """Some jobs take long, and are measured on more than one thread only."""
-    return 2 if job in TRAINING and job != "train" else 1
+    """What takes long, or is much the same on one, is measured on more than one thread only."""
+    return 2 if job in TRAINING or job in ("pipe", "first") else 1
 
 
 class Failed(Exception):
@@ -76,7 +76,7 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole", "batch", *TRAINING]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head"]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -93,7 +93,7 @@ class Ours:
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.precisions or (precision != "f32" and job not in self.precise):
             return None
-        if job in TRAINING and (precision == "int8" or threads < fewest_threads(job)):
+        if job in TRAINING and precision == "int8":
             return None
         return OurSession(self, job, threads, [] if precision == "f32" else ["--precision", precision])
 
