@@ -72,7 +72,8 @@ enum Products {
       let count = min(rowsPerBlock, m - row)
       let first = panels * group / groups
       guard count > 0 else { return }
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: ck_product_room(weights.format.code, count, k)) { room in
+      let capacity = ck_product_room(weights.format.code, count, k)
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: capacity) { room in
         ck_product(
           Int32(instructions), x + row * rowStride, rowStride, inputStride, count,
           weights.format.code,

@@ -40,6 +40,14 @@ extension Recipe {
     add("checkpoint-every", whole: "ckpt_freq")
     add("keep", whole: "num_ckpt_keep")
 
+    if let frequency = whole("sample_freq"), frequency > 0, values["sample_sentences"] != .texts([])
+    {
+      add("sample-every", String(frequency))
+      if case .texts(let texts) = values["sample_sentences"] {
+        for text in texts { add("sample-sentence", text) }
+      }
+    }
+
     add("lr", number: "optim.lr")
     add("weight-decay", number: "optim.weight_decay")
     if case .numbers(let betas) = values["optim.betas"], betas.count == 2 {

@@ -28,20 +28,35 @@ struct SamplingOptions: ParsableArguments {
       """, valueName: "voice"), completion: .file())
   var sampleVoice: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Say this sentence, rather than a file's lines; may be given several times.",
+      valueName: "text"))
+  var sampleSentence: [String] = []
+
   private static let mostTexts = 100
 
   func validate() throws {
     guard (0...1 << 31).contains(sampleEvery) else {
       throw ValidationError("--sample-every must be at least 0 and at most \(1 << 31).")
     }
-    guard sampleEvery > 0 || sampleText == nil && sampleVoice.isEmpty else {
-      throw ValidationError("--sample-text and --sample-voice need --sample-every.")
+    guard sampleEvery > 0 || sampleText == nil && sampleVoice.isEmpty && sampleSentence.isEmpty
+    else {
+      throw ValidationError(
+        "--sample-text, --sample-sentence and --sample-voice need --sample-every.")
+    }
+    guard sampleText == nil || sampleSentence.isEmpty else {
+      throw ValidationError("--sample-text and --sample-sentence exclude each other.")
+    }
+    guard sampleSentence.count <= Self.mostTexts else {
+      throw ValidationError("--sample-sentence may be given \(Self.mostTexts) times.")
     }
   }
 
   /// - Parameter model: finds the voices.
   func set(_ options: inout TrainingOptions, _ model: any Model) throws {
     options.samples.every = sampleEvery
+    if !sampleSentence.isEmpty { options.samples.texts = sampleSentence }
     if let sampleText { options.samples.texts = try Self.texts(in: sampleText) }
     var names: Set<String> = []
     options.samples.voices = try sampleVoice.map { voice in

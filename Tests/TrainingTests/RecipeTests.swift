@@ -91,6 +91,8 @@ import Testing
       batch_size: 64
       stats_ema_steps: 500
       run_dir: runs/a
+      sample_freq: 500
+      sample_sentences: [One thing., Another.]
       ttstools: {precision: bf16, keep-best: true, valid: [a.ttsr, b.ttsr]}
       """
     let words = try Recipe(yaml: yaml, file: "r").arguments()
@@ -102,6 +104,7 @@ import Testing
       "--beta2 0.99", "--schedule cosine", "--batch 64", "--statistics ema",
       "--statistics-steps 500", "--run runs/a", "--precision bf16", "--keep-best",
       "--valid a.ttsr --valid b.ttsr", "--tune full", "--steps 100000",
+      "--sample-every 500 --sample-sentence One thing. --sample-sentence Another.",
     ] {
       #expect(line.contains(part), "\(part) in \(line)")
     }
