@@ -203,14 +203,10 @@ struct PocketTTSTrainable: Trainable {
     of batch: [TrainingExample], parameters: [String: Tensor], buffers: [String: Tensor],
     options: LossOptions, isEvaluation: Bool, random: inout RandomNumbers
   ) throws -> LossReport {
-    func keeps(_ dropout: Float) -> [Bool] {
-      batch.map { _ in
-        let draw = random.uniform()
-        return isEvaluation || draw >= dropout
-      }
-    }
-    let keepsText = keeps(options.textDropout)
-    let keepsVoice = keeps(options.voiceDropout)
+    let keepsText = Self.kept(
+      batch.count, dropout: isEvaluation ? 0 : options.textDropout, random: &random)
+    let keepsVoice = Self.kept(
+      batch.count, dropout: isEvaluation ? 0 : options.voiceDropout, random: &random)
     let distills = random.uniform() < options.lsd.distillationProbability
     let frames = batch.reduce(0) { $0 + $1.latents.rows }
     let draws = TrainingDraws(
@@ -219,6 +215,11 @@ struct PocketTTSTrainable: Trainable {
     return try loss(
       of: batch, parameters: parameters, buffers: buffers, options: options,
       isEvaluation: isEvaluation, draws: draws)
+  }
+
+  /// For each row whether it keeps its text, or its voice.
+  static func kept(_ rows: Int, dropout: Float, random: inout RandomNumbers) -> [Bool] {
+    (0..<rows).map { _ in random.uniform() >= dropout }
   }
 
   private func headDraws(
