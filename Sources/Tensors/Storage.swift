@@ -64,20 +64,24 @@ private enum MemoryBlocks {
   }
   private static let kept = Locked(Kept())
   static let limit = Locked(64 << 20)
-  /// Blocks from here on are kept, and lie on large pages where the system has them.
+  /// Blocks from here on are kept.
+  private static let keepable = 64 << 10
+  /// Blocks from here on lie on large pages where the system has them.
   private static let large = 2 << 20
 
-  /// Large blocks come in sizes that others can use again: steps of an eighth, whole large pages.
+  /// What is kept comes in sizes that others can use again: steps of an eighth, of large blocks whole
+  /// large pages.
   private static func size(_ bytes: Int) -> Int {
-    guard bytes >= large else { return bytes }
-    let step = max(large, 1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount - 3))
+    guard bytes >= keepable else { return bytes }
+    let eighth = 1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount - 3)
+    let step = bytes >= large ? max(large, eighth) : eighth
     return (bytes + step - 1) / step * step
   }
 
   static func take(bytes: Int) -> UnsafeMutableRawPointer {
     let size = size(bytes)
     let isLarge = size >= large
-    if isLarge {
+    if size >= keepable {
       let known = kept.withLock { kept -> UInt? in
         guard let block = kept.blocks[size]?.popLast() else { return nil }
         kept.bytes -= size
@@ -95,9 +99,9 @@ private enum MemoryBlocks {
   static func giveBack(_ memory: UnsafeMutableRawPointer, bytes: Int) {
     let size = size(bytes)
     let address = UInt(bitPattern: memory)
-    let limit = size >= large ? TensorMemory.kept : 0
+    let limit = size >= keepable ? TensorMemory.kept : 0
     let isKept =
-      size >= large
+      size >= keepable
       && kept.withLock { kept in
         guard kept.bytes + size <= limit else { return false }
         kept.blocks[size, default: []].append(address)
