@@ -60,6 +60,15 @@ demo-control: demo ## what the text is worth in the demo: the same model trained
 	  grep '"valid"' "$$run/run/progress.jsonl" | tail -n 1 | grep -oE '"flow_diag": *[0-9.]+' | grep -oE '[0-9.]+$$'; \
 	done
 
+.PHONY: demo-language
+demo-language: demo ## another language: the demo's model learns Esperanto, its text table fresh (DEMO=FOLDER STEPS=N)
+	Scripts/dependencies demo-language
+	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo-language.mk
+
+.PHONY: check-learning
+check-learning: demo ## what each part of a model learns of a few utterances, as a table
+	PATH="$(abspath $(BIN)):$$PATH" Scripts/check-learning $(or $(DEMO),demo)
+
 .PHONY: check
 check: test check-install ## test, and what an installed copy must show
 

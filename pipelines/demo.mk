@@ -29,18 +29,14 @@ TRAIN_OPTIONS ?= --statistics data --warmup 50 --schedule cosine --ema-decay 0.9
 WORK := $(DEMO)/work
 MODEL := $(DEMO)/model
 RUN := $(DEMO)/run
-SOURCE := $(DEMO)/corpus/metadata.csv
-SOURCE_FILES := $(SOURCE)
+CORPUS := $(DEMO)/corpus
+SOURCE = $(METADATA)
+SOURCE_FILES = $(METADATA)
 MODEL_FILES := $(MODEL)/model.safetensors
 IMPORT_OPTIONS := --format list
 
+include $(folder)corpus.mk
 include $(folder)stages.mk
-
-# What the corpus is spoken from, as a stamp: other voices or sentences, another corpus.
-$(DEMO)/corpus.id: FORCE
-	$(here)stamp $@ sh -c 'echo "$(VOICES) shuffled=$(SHUFFLED)"; cat $(SENTENCES)'
-$(SOURCE): $(DEMO)/corpus.id
-	SHUFFLED=$(SHUFFLED) $(here)speak $(SENTENCES) $(DEMO)/corpus $(VOICES)
 
 pieces := $(shell sed -nE 's/^ *n_bins: *([0-9]+).*/\1/p' $(CONFIG))
 train-tokenizer = tts-tokenize train --type bpe --vocab-size $(pieces)
@@ -58,7 +54,7 @@ $(MODEL_FILES): $(MODEL).id $(DEMO)/tokenizer.model
 	mv $(MODEL).new $(MODEL)
 
 speech := $(DEMO)/speech.wav
-synth = tts-synth --model $(RUN) --voice $(DEMO)/corpus/wavs/slt-004.wav --seed $(SEED)
+synth = tts-synth --model $(RUN) --voice $(CORPUS)/wavs/slt-004.wav --seed $(SEED)
 $(speech).id: FORCE
 	$(here)stamp $@ echo '$(synth) $(TEXT)'
 $(speech): $(speech).id $(WORK)/trained

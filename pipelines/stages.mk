@@ -1,4 +1,4 @@
-# The main job as make rules, for demo.mk and finetune.mk: from recordings to a trained model.
+# The main job as make rules, for demo.mk, finetune.mk and language.mk: from recordings to a trained model.
 #
 # Every stage is one file and one rule, so that a run that was killed goes on at the stage it was in;
 # a tool's -o names its file only when that is whole. Beside each file lies FILE.id, what the stage
@@ -7,7 +7,8 @@
 #
 # Set before this is included: SOURCE (what tts-import reads), SOURCE_FILES (what make watches of it),
 # MODEL (a model directory), MODEL_FILES (likewise), WORK (where the stages' files go), RUN (the run
-# directory). The tools are found on the PATH.
+# directory); and TOKENIZER, where tokens are another tokenizer's than the model's. The tools are found on the
+# PATH.
 
 here := $(dir $(lastword $(MAKEFILE_LIST)))
 SHELL := /bin/bash
@@ -33,11 +34,13 @@ THREADS ?= 0
 import = tts-import $(IMPORT_OPTIONS) $(SOURCE)
 resample = tts-resample $(RESAMPLE_OPTIONS)
 vad = tts-vad $(VAD_OPTIONS)
-tokenize = tts-tokenize --model $(MODEL)
+tokenize = tts-tokenize $(if $(TOKENIZER),--tokenizer $(TOKENIZER),--model $(MODEL))
 encode = tts-mimi-encode --model $(MODEL)
 shard = tts-shard $(SHARD_OPTIONS)
-train = tts-train --model $(MODEL) --train '$(shards)/train-*.ttsr' \
-  --valid '$(shards)/valid-*.ttsr' --batch $(BATCH) --lr $(LR) --seed $(SEED) $(TRAIN_OPTIONS)
+# $(call train-from,MODEL,LR,OPTIONS)
+train-from = tts-train --model $(1) --train '$(shards)/train-*.ttsr' \
+  --valid '$(shards)/valid-*.ttsr' --batch $(BATCH) --lr $(2) --seed $(SEED) $(3)
+train = $(call train-from,$(MODEL),$(LR),$(TRAIN_OPTIONS))
 
 .PHONY: FORCE
 FORCE:
@@ -62,7 +65,7 @@ manifests := $(shards)/train.manifest.json $(shards)/valid.manifest.json
 $(eval $(call stage,import,$(imported),$(SOURCE_FILES),$(import)))
 $(eval $(call stage,resample,$(resampled),$(imported),$(resample)))
 $(eval $(call stage,vad,$(trimmed),$(resampled),$(vad)))
-$(eval $(call stage,tokenize,$(tokens),$(trimmed),$(tokenize),$(MODEL_FILES)))
+$(eval $(call stage,tokenize,$(tokens),$(trimmed),$(tokenize),$(or $(TOKENIZER),$(MODEL_FILES))))
 $(eval $(call stage,encode,$(latents),$(tokens),$(encode),$(MODEL_FILES)))
 
 $(shards).id: FORCE
@@ -70,8 +73,13 @@ $(shards).id: FORCE
 $(manifests) &: $(shards).id $(latents)
 	$(here)stage shard $(shards).json $(shard) -T $(THREADS) -o '$(shards)/{split}-%05d.ttsr' $(latents)
 
-$(RUN).id: FORCE
-	$(here)stamp $@ echo "$(train) --steps $(STEPS)"
-$(WORK)/trained: $(RUN).id $(manifests) $(MODEL_FILES)
-	$(here)train $(RUN) '$(manifests)' $(STEPS) $(THREADS) $(train)
-	touch $@
+# $(call training,RUN,STAMP OF ITS END,STEPS,COMMAND,WHAT IT DEPENDS ON,FILES OF ITS MODEL)
+define training
+$(1).id: FORCE
+	$(here)stamp $$@ echo "$(4) --steps $(3)"
+$(2): $(1).id $(manifests) $(5)
+	$(here)train $(1) '$(manifests) $(6)' $(3) $(THREADS) $(4)
+	touch $$@
+endef
+
+$(eval $(call training,$(RUN),$(WORK)/trained,$(STEPS),$(train),$(MODEL_FILES),$(MODEL_FILES)))

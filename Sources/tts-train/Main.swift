@@ -121,13 +121,14 @@ struct Train: ToolWithCommands {
     _ trainable: any Trainable, _ selection: ParameterSelection, _ run: ToolRun
   ) throws {
     let names = try selection.names(of: trainable)
-    func millions(_ isCounted: (String) -> Bool) -> String {
-      let count = trainable.parameters.reduce(0) { $0 + (isCounted($1.key) ? $1.value.count : 0) }
-      return rounded(Double(count) / 1e6)
+    func count(_ isCounted: (String) -> Bool) -> Int {
+      trainable.parameters.reduce(0) { $0 + (isCounted($1.key) ? $1.value.count : 0) }
     }
+    let trained = count(names.contains)
+    run.count("trained_parameters", trained)
     run.say(
-      "--tune \(selection.tuning): \(millions(names.contains)) of \(millions { _ in true }) million "
-        + "parameters train")
+      "--tune \(selection.tuning): \(rounded(Double(trained) / 1e6)) of "
+        + "\(rounded(Double(count { _ in true }) / 1e6)) million parameters train")
   }
 
   private func list(_ trainable: any Trainable, _ selection: ParameterSelection) throws {

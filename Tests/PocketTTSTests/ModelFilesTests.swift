@@ -1,4 +1,5 @@
 import Base
+import Foundation
 import Hub
 import TestSupport
 import Testing
@@ -46,5 +47,17 @@ import Testing
     #expect(try PocketTTSModel(path: "english").files.locations.folder == nil)
     #expect(PocketTTSModel.recognizes("hf://a/b/config.yaml@v1"))
     #expect(!PocketTTSModel.recognizes("hf://a/b/model.safetensors@v1"))
+  }
+
+  @Test func whatIsSetInAKnownConfigurationIsAFile() throws {
+    let folder = try ScratchFolder()
+    try folder.write("here", to: "a.model")
+    let files = ModelFiles(file: "english", place: .known)
+    #expect(try files.path(of: folder.file("a.model")) == folder.file("a.model"))
+    let here = FileManager.default.currentDirectoryPath + "/"
+    let steps = here.split(separator: "/").map { _ in ".." }.joined(separator: "/")
+    let relative = steps + folder.file("a.model")
+    #expect(try files.path(of: relative) == relative)
+    #expect(throws: Failure.self) { try files.path(of: "no/such.model") }
   }
 }

@@ -8,7 +8,8 @@ struct ModelFiles: Sendable {
   enum Place: Sendable {
     case folder(String)
     case hub(HubPath)
-    /// Nowhere: a known configuration names whole paths only.
+    /// Nowhere: a known configuration names whole paths; what a user sets in it starts from the working
+    /// directory.
     case known
   }
 
@@ -70,6 +71,8 @@ struct ModelFiles: Sendable {
       candidates = [named]
     } else if let folder {
       candidates = ["\(folder)/\(named)", named]
+    } else if case .known = place {
+      candidates = [named]
     }
     return candidates.first(where: fileExists)
   }
