@@ -105,7 +105,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
   (
     "tts-model",
-    ["Base", "Safetensors", "Tensors", "Hub", "Training", "ModelInterface", "ModelRegistry"]
+    [
+      "Base", "Safetensors", "Audio", "Tensors", "Hub", "Training", "ModelInterface",
+      "ModelRegistry",
+    ]
   ),
 ]
 

@@ -216,3 +216,9 @@ extension String {
     return text.prefix(1).lowercased() + text.dropFirst()
   }
 }
+
+/// Suffixes of recordings that are looked for in folders.
+public let audioSuffixes: Set<String> = [
+  "wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "caf", "w64",
+  "rf64", "sph",
+]

@@ -20,6 +20,31 @@ public func createDirectory(_ path: String) throws {
   }
 }
 
+/// The files that match patterns: those of each in the order of their names. A name that exists stands for
+/// itself.
+///
+/// - Throws: `noInput` for a pattern that nothing matches.
+public func files(matching patterns: [String]) throws -> [String] {
+  var paths: [String] = []
+  for pattern in patterns {
+    if fileExists(pattern) {
+      paths.append(pattern)
+      continue
+    }
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(pattern, GLOB_NOSORT, nil, &found) == 0 else {
+      throw Failure(
+        .noInput, subject: pattern, problem: "no such file", remedy: "check the path or the pattern")
+    }
+    let names = (0..<Int(found.gl_pathc)).compactMap {
+      found.gl_pathv[$0].map { String(cString: $0) }
+    }
+    paths += names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+  return paths
+}
+
 /// The content of a file that is read whole: configurations, tokenizers.
 ///
 /// - Throws: `noInput` when it cannot be opened; `badInput` when it is larger than `limit` bytes.

@@ -92,6 +92,12 @@ public protocol Synthesizer: Sendable {
   /// - Parameter samples: mono, at ``sampleRate``.
   func voice(of samples: [Float]) throws -> any Voice
 
+  /// The voice of a recording that was encoded before.
+  ///
+  /// - Parameter latents: of the model's codec, raw: `[frames, channels]`.
+  /// - Throws: `configuration` for another number of channels.
+  func voice(ofLatents latents: Tensor) throws -> any Voice
+
   /// A voice from a file that was made before.
   func voice(file: String) throws -> any Voice
 

@@ -87,7 +87,8 @@ public struct Checkpoints: Sendable {
   ///   - like: a state of the same run, for names and shapes.
   ///   - onDamaged: called with the failure of each checkpoint that does not verify.
   /// - Returns: nil when there is no checkpoint at all.
-  /// - Throws: `badInput` when there are some, but none is whole.
+  /// - Throws: when there are some, but none can be used: `badInput` for damage, `configuration` for those
+  ///   of another model.
   public func newest(
     like state: TrainingState, onDamaged: (Failure) -> Void
   ) throws -> TrainingState? {
@@ -162,20 +163,21 @@ public struct Checkpoints: Sendable {
     func set(_ prefix: String, like set: ParameterSet) throws -> ParameterSet {
       let names = tensors.names.filter { $0.hasPrefix(prefix) }
       guard names.count == set.names.count else {
-        throw Failure.damagedCheckpoint(file, "it belongs to another model")
+        throw Failure.otherCheckpoint(file)
       }
       return ParameterSet(
         Dictionary(
           uniqueKeysWithValues: try zip(set.names, set.values).map { name, like in
             guard tensors.shape(of: prefix + name) == like.shape else {
-              throw Failure.damagedCheckpoint(file, "'\(name)' is missing or has another shape")
+              throw Failure.otherCheckpoint(
+                file, "it belongs to another model: '\(name)' is missing or has another shape")
             }
             return (name, Tensor(try tensors.floats(prefix + name), shape: like.shape))
           }))
     }
     let counts = try state.optimizer.adamW.first.names.map { name in
       guard let count = json["optimizer_steps"]?[name]?.integer, (0...step).contains(count) else {
-        throw Failure.damagedCheckpoint(description, "it belongs to another model")
+        throw Failure.otherCheckpoint(description)
       }
       return count
     }

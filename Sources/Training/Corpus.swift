@@ -59,6 +59,10 @@ public struct Corpus: Sendable {
   let rules: ExampleRules
   /// Which source a sample comes from.
   let mix: SourceMix
+  /// The voices whose references are the prompts; nil where prompts come from the corpus itself.
+  public let voices: VoiceBank?
+  /// The reference of each speaker by its number.
+  let references: [Tensor?]
 
   /// The number of utterances.
   public var count: Int { utterances.count }
@@ -71,14 +75,17 @@ public struct Corpus: Sendable {
   ///   - operands: files or patterns of files, each with a weight behind a colon or without; those
   ///     without are one source together.
   ///   - maxSeconds: longer utterances are left out, or cut where the times of words are known.
+  ///   - voices: references that are the prompts; all speakers must have one. What is one of them itself is
+  ///     left out.
   ///   - name: what the corpus is called in messages.
   ///   - onRecord: called with the number of records read so far; may throw to stop.
   public init(
-    _ operands: [String], for trainable: any Trainable, maxSeconds: Double, name: String,
+    _ operands: [String], for trainable: any Trainable, maxSeconds: Double,
+    voices: VoiceBank? = nil, name: String,
     onRecord: (Int) throws -> Void
   ) throws {
     let rules = ExampleRules(
-      width: trainable.latentWidth, frameRate: trainable.frameRate,
+      latents: LatentForm(of: trainable),
       maxFrames: max(1, Int(maxSeconds * trainable.frameRate)), tokenizer: trainable.tokenizer)
     let named = CorpusSource.all(operands)
     let mix = try SourceMix(weights: named.map { try $0.millionths() })
@@ -87,13 +94,13 @@ public struct Corpus: Sendable {
     var seen = Set<String>()
     for path in paths where !seen.insert(path).inserted { throw Failure.givenTwice(path) }
     try ShardManifest.check(paths)
-    var index = CorpusIndex(rules: rules)
+    var index = CorpusIndex(rules: rules, voices: voices)
     var sources: [Source] = []
     var digests: [SHA256Digest] = []
     for (number, source) in named.enumerated() {
       let (first, firstFrame, leftOut) = (index.count, index.statistics.count, index.leftOut)
       var own: [SHA256Digest] = []
-      for path in files[number] { own += try index.read(path, for: trainable, onRecord) }
+      for path in files[number] { own += try index.read(path, onRecord) }
       guard index.count > first else {
         let own = index.leftOut.merging(leftOut) { $0 - $1 }.filter { $0.value > 0 }
         throw Failure.nothingToLearn(named.count == 1 ? name : source.name, leftOut: own)
@@ -104,9 +111,15 @@ public struct Corpus: Sendable {
           name: source.name, frames: index.statistics.count - firstFrame,
           share: mix.share(of: number), utterances: first..<index.count))
     }
+    if let first = index.firstVoiceless {
+      throw Failure.noReference(
+        name, speaker: first.speaker, record: first.id, count: index.voiceless)
+    }
     self.paths = paths
     self.rules = rules
     self.mix = mix
+    self.voices = voices
+    references = index.references
     self.sources = sources
     digest = digests.count == 1 ? digests[0] : SHA256Digest(of: digests.flatMap(\.bytes))
     header = StreamHeader.merging(index.headers)
@@ -141,8 +154,13 @@ public struct Corpus: Sendable {
 /// The index while it grows.
 private struct CorpusIndex {
   let rules: ExampleRules
+  let voices: VoiceBank?
   var utterances: [Corpus.Utterance] = []
   var speakers: [[Int32]] = []
+  var references: [Tensor?] = []
+  /// Utterances without a voice of the bank, and the first of them.
+  var voiceless = 0
+  var firstVoiceless: (id: String, speaker: String?)?
   var leftOut: [String: Int] = [:]
   var cut = 0
   var cuttable = 0
@@ -152,19 +170,19 @@ private struct CorpusIndex {
   var headers: [StreamHeader] = []
   private var files = 0
   private var speakerNumbers: [String: Int32] = [:]
-  private var open: [Record] = []
-  private var firstOrdinal = 0
+  private var parts = PartCollector()
 
   var count: Int { utterances.count }
 
-  init(rules: ExampleRules) {
+  init(rules: ExampleRules, voices: VoiceBank?) {
     self.rules = rules
-    statistics = ChannelStatistics(width: rules.width)
+    self.voices = voices
+    statistics = ChannelStatistics(width: rules.latents.width)
   }
 
   /// Reads a file; gives the digests of its segments.
   mutating func read(
-    _ path: String, for trainable: any Trainable, _ onRecord: (Int) throws -> Void
+    _ path: String, _ onRecord: (Int) throws -> Void
   ) throws -> [SHA256Digest] {
     let reader = try RecordReader(path: path)
     var segment = -1
@@ -172,14 +190,14 @@ private struct CorpusIndex {
     while let record = try reader.next() {
       if reader.segment != segment {
         segment = reader.segment
-        try check(reader.header, file: path, against: trainable)
+        try rules.check(reader.header, file: path)
         headers.append(reader.header)
       }
       try add(record, ordinal: ordinal, path: path)
       ordinal += 1
       try onRecord(records)
     }
-    if let first = open.first { throw Failure.scatteredParts(record: first.id, file: path) }
+    try parts.finish(file: path)
     files += 1
     return reader.trailers.map(\.orderedDigest)
   }
@@ -187,17 +205,13 @@ private struct CorpusIndex {
   /// Counts a record; an utterance is complete with its last part.
   private mutating func add(_ record: Record, ordinal: Int, path: String) throws {
     records += 1
-    if open.isEmpty { firstOrdinal = ordinal }
-    guard record.part ?? 0 == open.count, open.isEmpty || open[0].id == record.id else {
-      throw Failure.scatteredParts(record: record.id, file: path)
-    }
-    open.append(record)
-    guard record.isLastPart else { return }
-    let parts = open
-    open = []
+    guard let parts = try parts.add(record, file: path) else { return }
     let material: Material
     do {
       material = try rules.material(of: parts, file: path)
+      if let speaker = parts[0].speaker, voices?.isReference(material.latents, of: speaker) == true {
+        throw LeftOut.reference
+      }
     } catch let reason as LeftOut {
       leftOut[reason.rawValue, default: 0] += 1
       return
@@ -213,12 +227,17 @@ private struct CorpusIndex {
       if speaker == speakers.count {
         speakerNumbers[name] = speaker
         speakers.append([])
+        references.append(voices?.references[name])
       }
       speakers[Int(speaker)].append(number)
     }
+    if voices != nil, speaker < 0 || references[Int(speaker)] == nil {
+      voiceless += 1
+      if firstVoiceless == nil { firstVoiceless = (parts[0].id, parts[0].speaker) }
+    }
     utterances.append(
       Corpus.Utterance(
-        file: Int32(files), ordinal: Int32(firstOrdinal), parts: Int32(parts.count),
+        file: Int32(files), ordinal: Int32(ordinal + 1 - parts.count), parts: Int32(parts.count),
         frames: Int32(material.latents.rows), tokens: Int32(material.tokens.count),
         speaker: speaker))
   }
@@ -267,19 +286,21 @@ struct ChannelStatistics {
   }
 }
 
-/// Refuses latents of another codec and tokens of another tokenizer, where the stream says so.
-private func check(
-  _ header: StreamHeader, file: String, against trainable: any Trainable
-) throws {
-  let checks = [
-    ("latents", "tts-mimi-encode", trainable.codecDigest),
-    ("tokens", "tts-tokenize", trainable.tokenizer.digest),
-  ]
-  for (what, tool, digest) in checks {
-    for stage in header.latest(of: tool) where !stage.models.isEmpty {
-      guard stage.models.values.contains(digest.description) else {
-        throw Failure.otherModel(what, tool: tool, file: file)
-      }
+extension LatentForm {
+  /// The latents that a model learns to make.
+  public init(of trainable: any Trainable) {
+    self.init(
+      width: trainable.latentWidth, frameRate: trainable.frameRate,
+      codecDigest: trainable.codecDigest)
+  }
+}
+
+extension ExampleRules {
+  /// Refuses latents of another codec and tokens of another tokenizer, where the stream says so.
+  fileprivate func check(_ header: StreamHeader, file: String) throws {
+    try latents.check(header, file: file)
+    guard header.agrees(on: tokenizer.digest, of: "tts-tokenize") else {
+      throw Failure.otherModel("tokens", tool: "tts-tokenize", file: file)
     }
   }
 }

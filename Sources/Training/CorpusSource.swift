@@ -50,23 +50,7 @@ public struct CorpusSource: Sendable, Hashable {
   /// Its files, in order; a name that is a file stands for itself.
   ///
   /// - Throws: `noInput` where there is none.
-  func files() throws -> [String] {
-    var paths: [String] = []
-    for pattern in patterns {
-      if exists(pattern) {
-        paths.append(pattern)
-        continue
-      }
-      var found = glob_t()
-      defer { globfree(&found) }
-      guard glob(pattern, GLOB_NOSORT, nil, &found) == 0 else { throw Failure.noMatch(pattern) }
-      let names = (0..<Int(found.gl_pathc)).compactMap {
-        found.gl_pathv[$0].map { String(cString: $0) }
-      }
-      paths += names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    }
-    return paths
-  }
+  func files() throws -> [String] { try Base.files(matching: patterns) }
 }
 
 private func exists(_ path: String) -> Bool {

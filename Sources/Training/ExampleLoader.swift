@@ -50,11 +50,17 @@ final class ExampleLoader: Sendable {
     var target = try material(sample.utterance)
     var voice: Tensor?
     var random = RandomNumbers(seed: seed, name: "prompt \(sample.position)")
-    if options.prompts != .cut {
+    switch options.prompts {
+    case .speaker:
       voice = try otherVoice(sample.utterance, varies: variesPrompts, &random)
-    }
-    if options.prompts != .speaker, voice == nil, promptFrames > 0 {
-      (voice, target) = try divided(target, &random)
+    case .cut:
+      if promptFrames > 0 { (voice, target) = try divided(target, &random) }
+    case .auto:
+      voice = try otherVoice(sample.utterance, varies: variesPrompts, &random)
+      if voice == nil, promptFrames > 0 { (voice, target) = try divided(target, &random) }
+    case .bank:
+      voice = reference(for: sample.utterance, varies: variesPrompts, &random)
+      target.latents = target.latents.rows(0..<target.speechFrames(frameRate: frameRate))
     }
     if let whole = voice { voice = trimmed(whole, &random) }
     var period = RandomNumbers(seed: seed, name: "period \(sample.position)")
@@ -89,6 +95,21 @@ final class ExampleLoader: Sendable {
     let frames =
       varies ? shortest + random.index(below: longest - shortest + 1) : longest
     return latents.rows(0..<frames)
+  }
+
+  /// The beginning of the reference of the utterance's speaker, at times a shorter one.
+  private func reference(
+    for utterance: Int, varies: Bool, _ random: inout RandomNumbers
+  ) -> Tensor? {
+    let speaker = corpus.utterances[utterance].speaker
+    guard promptFrames > 0, speaker >= 0, let whole = corpus.references[Int(speaker)] else {
+      return nil
+    }
+    let longest = min(promptFrames, whole.rows)
+    let shortest = min(longest, max(1, Int(VoiceBank.shortestCrop * frameRate)))
+    let isCropped = varies && random.uniform() < VoiceBank.cropShare
+    return whole.rows(
+      0..<(isCropped ? shortest + random.index(below: longest - shortest + 1) : longest))
   }
 
   /// An utterance cut between two words: its beginning as the prompt, the rest as the target, which ends

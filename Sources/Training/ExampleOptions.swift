@@ -6,6 +6,8 @@ public enum PromptSource: String, Sendable, CaseIterable {
   case cut
   /// Another utterance of the speaker where there is one, else a cut where one is possible.
   case auto
+  /// The reference of the speaker in a voice bank.
+  case bank
 }
 
 /// How utterances become examples.

@@ -23,18 +23,21 @@ enum LeftOut: String, Error, CaseIterable {
   case tooLong = "too long"
   case noText = "without text"
   case noSound = "without sound"
+  case reference = "references of the voice bank"
 }
 
 /// How utterances become material: the same when they are counted and when they are read.
 struct ExampleRules: Sendable {
-  /// Channels of the latents.
-  var width: Int
-  var frameRate: Double
+  /// What the latents must be.
+  var latents: LatentForm
   /// Frames of the longest utterance.
   var maxFrames: Int
   /// Audio kept after the last word of an utterance that is cut, in seconds.
   static let tail = 0.2
   var tokenizer: any Tokenizer
+
+  /// Latent frames a second.
+  var frameRate: Double { latents.frameRate }
 
   /// The material of an utterance.
   ///
@@ -42,33 +45,15 @@ struct ExampleRules: Sendable {
   /// - Throws: `LeftOut` where it is not to be used, `Failure` where data and model do not go
   ///   together.
   func material(of parts: [Record], file: String) throws -> Material {
-    guard !parts.contains(where: \.isRejected) else { throw LeftOut.rejected }
+    let latents = try latents.latents(of: parts, file: file)
     guard let first = parts.first else { throw LeftOut.noSound }
-    var values: [Float] = []
-    for part in parts {
-      guard let array = part.arrays["latents"] else {
-        throw Failure.missing("latents", of: part.id, file: file, tool: "tts-mimi-encode")
-      }
-      guard array.shape.count == 2, array.shape[1] == width else {
-        throw Failure.latentShape(array.shape, width: width, record: part.id, file: file)
-      }
-      if let rate = part.frameRate, abs(rate - frameRate) > 1e-6 {
-        throw Failure.frameRate(rate, expected: frameRate, record: part.id, file: file)
-      }
-      values += try array.floats()
-    }
-    let frames = values.count / max(1, width)
-    guard frames > 0 else { throw LeftOut.noSound }
     guard let array = first.arrays["tokens"] else {
       throw Failure.missing("tokens", of: first.id, file: file, tool: "tts-tokenize")
     }
     var material = Material(
-      latents: Tensor(values, shape: [frames, width]), tokens: try array.int32s(),
+      latents: latents, tokens: try array.int32s(),
       text: first.text, words: AlignedWords(first))
-    guard material.latents.squaredNorm.isFinite else {
-      throw Failure.nonFiniteLatents(record: first.id, file: file)
-    }
-    if frames > maxFrames { try cut(&material) }
+    if latents.rows > maxFrames { try cut(&material) }
     guard !material.tokens.isEmpty else { throw LeftOut.noText }
     let size = tokenizer.size
     if let token = material.tokens.first(where: { $0 < 0 || Int($0) >= size }) {

@@ -47,10 +47,7 @@ struct FeatureCache: Sendable {
     entries = source.corpus.count * variants
     stage = Self.stage(source, variants: variants)
     if group.isRoot {
-      do {
-        try FileManager.default.createDirectory(
-          atPath: folder, withIntermediateDirectories: true)
-      } catch { throw Failure.systemCall("create", folder, writing: true, code: errno) }
+      try createDirectory(folder)
       removeLeftovers(in: folder)
     }
     try group.agree()
@@ -77,6 +74,7 @@ struct FeatureCache: Sendable {
       "text-dropout": "\(options.loss.textDropout)", "variants": "\(variants)",
       "voice-dropout": "\(options.loss.voiceDropout)",
     ]) { $1 }
+    parameters["voice-bank"] = source.corpus.voices?.digest.description
     parameters["part"] =
       switch source.part {
       case .layers(let count): "layers \(count)"

@@ -96,7 +96,9 @@ extension Recipe {
     add("max-seconds", number("data.max_duration_sec").map(Self.text))
     // No window officially means as long as may be.
     let window = number("data.max_voice_prompt_sec") ?? 5
-    add("prompt-seconds", Self.text(window > 0 ? window : 3600))
+    // It is one of cuts, not of a voice bank's references.
+    let hasBank = options.contains { $0.name == "prompts" && $0.values == ["bank"] }
+    if !hasBank { add("prompt-seconds", Self.text(window > 0 ? window : 3600)) }
     add("prompts", "cut")
     add("prompt-trim", Self.text(number("data.prompt_trim_max_sec") ?? 0.5))
     add("period-dropout", Self.text(number("data.final_punct_dropout") ?? 0.3))

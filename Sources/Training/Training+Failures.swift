@@ -90,11 +90,6 @@ extension Failure {
       remedy: "leave the shards alone while they are trained on")
   }
 
-  static func noMatch(_ pattern: String) -> Failure {
-    Failure(
-      .noInput, subject: pattern, problem: "no such file", remedy: "check the path or the pattern")
-  }
-
   static func weight(_ weight: Double, of pattern: String) -> Failure {
     Failure(
       .usage, subject: pattern,
@@ -115,6 +110,14 @@ extension Failure {
     Failure(.badInput, subject: path, problem: problem, remedy: "an earlier checkpoint is used")
   }
 
+  static func otherCheckpoint(_ path: String, _ problem: String = "it belongs to another model")
+    -> Failure
+  {
+    Failure(
+      .configuration, subject: path, problem: problem,
+      remedy: "an earlier checkpoint is used")
+  }
+
   static func checkpointVersion(_ path: String) -> Failure {
     Failure(
       .unsupportedFormat, subject: path, problem: "a checkpoint of a newer version",
@@ -131,7 +134,7 @@ extension Failure {
 
   static func noWholeCheckpoint(_ folder: String, last: Failure) -> Failure {
     Failure(
-      .badInput, subject: folder, problem: "no checkpoint is whole: \(last.problem)",
+      last.kind, subject: folder, problem: "no checkpoint can be used: \(last.problem)",
       remedy: "start a new run in another directory")
   }
 

@@ -84,7 +84,8 @@ public struct TrainingRun {
       tool: "tts-train", version: toolVersion,
       parameters: options.recorded.merging([
         "steps": "\(options.steps)", "train": training.weights,
-      ]) { $1 },
+        "voice-bank": training.voices?.digest.description,
+      ].compactMapValues(\.self)) { $1 },
       models: [
         "start": digest(of: trainable.parameters.map { ($0.key, $0.value) }).description,
         "encoder": trainable.codecDigest.description,
@@ -283,8 +284,16 @@ public struct TrainingRun {
       "steps": .integer(Int64(self.options.steps)),
       "train": Self.description(of: training),
       "valid": validation.map(Self.description) ?? .null,
+      "voice-bank": training.voices.map(Self.description) ?? .null,
       "buffers": .string(
         digest(of: trainable.buffers.map { ($0.key, $0.value) }).description),
+    ]
+  }
+
+  private static func description(of voices: VoiceBank) -> JSON {
+    [
+      "digest": .string(voices.digest.description),
+      "voices": .array(voices.references.keys.sorted().map { .string($0) }),
     ]
   }
 
@@ -328,7 +337,7 @@ public struct TrainingRun {
     if oldStage != stage.models || old["buffers"] != new["buffers"] {
       throw Failure.changedInput("model", run: directory)
     }
-    for name in ["train", "valid"] where old[name]?["digest"] != new[name]?["digest"] {
+    for name in ["train", "valid", "voice-bank"] where old[name]?["digest"] != new[name]?["digest"] {
       throw Failure.changedInput(name, run: directory)
     }
   }

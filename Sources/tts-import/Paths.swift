@@ -55,12 +55,6 @@ func nameBelow(_ folder: String, _ path: String) -> String {
   return String(name)
 }
 
-/// Suffixes of recordings that are looked for in folders.
-let audioSuffixes: Set<String> = [
-  "wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "caf", "w64",
-  "rf64", "sph",
-]
-
 /// The recording that a manifest names, perhaps without its suffix.
 func recording(_ path: String) -> String {
   guard !isFile(path) else { return path }

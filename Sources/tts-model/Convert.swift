@@ -1,6 +1,7 @@
 import ArgumentParser
 import Base
 import Filters
+import Foundation
 import Hub
 import ModelInterface
 import ModelRegistry
@@ -14,6 +15,7 @@ struct Convert: Tool {
     examples: [
       "tts-model convert old/config.yaml -o MODEL",
       "tts-model export runs/mine -o MODEL",
+      "tts-model export runs/mine --voices bank.ttsr -o MODEL",
       "tts-model export runs/mine --checkpoint 4000 --precision bf16 --name me/my-voice -o MODEL",
     ],
     discussion: """
@@ -57,6 +59,14 @@ struct Convert: Tool {
       """, valueName: "name"))
   var name: String?
   @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      """
+      Give the model voices by name: recordings, or folders of them, whose names are those of the \
+      files; or records with latents (.ttsr), such as the voice bank of tts-train, whose speakers name them.
+      """, valueName: "glob"))
+  var voices: [String] = []
+  @Option(
     name: [.customShort("o"), .long],
     help: ArgumentHelp("The directory to make.", valueName: "dir"))
   var output: String
@@ -74,7 +84,32 @@ struct Convert: Tool {
 
   func execute(_ run: ToolRun) throws {
     try requireNoModel(in: output)
+    let voices = try ExportedVoices(voices)
     let model = try openModel(model, checkpoint: checkpoint, raw: raw)
-    try model.write(to: output, as: ModelForm(precision: precision, hubFolder: name))
+    let form = ModelForm(precision: precision, hubFolder: name)
+    if self.voices.isEmpty {
+      try model.write(to: output, as: form)
+    } else {
+      try write(model, form, with: voices, run)
+    }
+  }
+
+  /// Writes the model after its voices, which only its own weights can make.
+  private func write(
+    _ model: any Model, _ form: ModelForm, with voices: ExportedVoices, _ run: ToolRun
+  ) throws {
+    let (weights, staging) = ("model.safetensors", output + "/.export.tmp-model")
+    try createDirectory(staging)
+    defer { try? FileManager.default.removeItem(atPath: staging) }
+    try model.write(to: staging, as: form)
+    let files = try FileManager.default.contentsOfDirectory(atPath: staging)
+    let names = try voices.write(to: output + "/voices", with: ModelRegistry.open(staging))
+    for name in files.filter({ $0 != weights }).sorted() + [weights] {
+      let path = output + "/" + name
+      guard rename(staging + "/" + name, path) == 0 else {
+        throw Failure.systemCall("create", path, writing: true, code: errno)
+      }
+    }
+    run.say("\(names.count) voices: \(names.joined(separator: ", "))")
   }
 }

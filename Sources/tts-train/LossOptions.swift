@@ -82,12 +82,21 @@ struct LossAndDataOptions: ParsableArguments {
       """
       Where voice prompts come from: speaker, another utterance of the same speaker; cut, the \
       beginning of the utterance up to a place between two words with known times, what follows being \
-      the target; auto, a cut where the speaker has no other utterance.
+      the target; auto, a cut where the speaker has no other utterance; bank, the speaker's reference \
+      in --voice-bank.
       """, valueName: "kind"))
   var prompts = ExampleOptions().prompts
 
-  @Option(help: ArgumentHelp("The longest voice prompt; 0: none.", valueName: "s"))
-  var promptSeconds = ExampleOptions().promptSeconds
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Records with latents, one reference of each speaker, for --prompts bank.", valueName: "glob"))
+  var voiceBank: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The longest voice prompt; 0: none. Default: 5, with --prompts bank 10.", valueName: "s"))
+  var promptSeconds: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -116,7 +125,10 @@ struct LossAndDataOptions: ParsableArguments {
     try check("statistics-decay", Double(statisticsDecay), 0...1)
     try check("eos-weight", Double(eosWeight), 0...1000)
     try check("max-seconds", maxSeconds, 0.1...3600)
-    try check("prompt-seconds", promptSeconds, 0...3600)
+    try check("prompt-seconds", promptSeconds ?? 0, 0...3600)
+    guard (prompts == .bank) == !voiceBank.isEmpty else {
+      throw ValidationError("--prompts bank and --voice-bank need one another.")
+    }
     try check("prompt-trim", promptTrim, 0...3600)
     try check("period-dropout", Double(periodDropout), 0...1)
     try check("bucket-batches", bucketBatches, atLeast: 1)
@@ -142,7 +154,8 @@ struct LossAndDataOptions: ParsableArguments {
     options.statisticsDecay = statisticsDecay
     options.maxSeconds = maxSeconds
     options.examples.prompts = prompts
-    options.examples.promptSeconds = promptSeconds
+    options.examples.promptSeconds =
+      promptSeconds ?? (prompts == .bank ? VoiceBank.seconds : ExampleOptions().promptSeconds)
     options.examples.promptTrim = promptTrim
     options.examples.periodDropout = periodDropout
     options.bucketBatches = bucketBatches

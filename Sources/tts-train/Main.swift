@@ -75,7 +75,8 @@ struct Train: ToolWithCommands {
         "\(files.model): its latent statistics are those of a new model; consider --statistics data"
       )
     }
-    let learnt = try corpus(files.train, "--train", trainable, options, run)
+    let voices = try voiceBank(trainable, options, run)
+    let learnt = try corpus(files.train, "--train", trainable, voices, options, run)
     try learnt.check(options.examples, name: "--train")
     options.selection = tune.selection(suitable: suitableTuning(for: trainable, learnt))
     if tune.list {
@@ -84,7 +85,8 @@ struct Train: ToolWithCommands {
     }
     try sayWhatTrains(trainable, options.selection, run)
     let validation =
-      files.valid.isEmpty ? nil : try corpus(files.valid, "--valid", trainable, options, run)
+      files.valid.isEmpty
+      ? nil : try corpus(files.valid, "--valid", trainable, voices, options, run)
     let training = try TrainingRun(
       directory: files.run, trainable: trainable, training: learnt, validation: validation,
       options: options, toolVersion: Self.tool.outputVersion, group: group)
@@ -162,12 +164,22 @@ struct Train: ToolWithCommands {
     try output.finish()
   }
 
+  private func voiceBank(
+    _ trainable: any Trainable, _ options: TrainingOptions, _ run: ToolRun
+  ) throws -> VoiceBank? {
+    guard options.examples.prompts == .bank else { return nil }
+    let voices = try VoiceBank(
+      loss.voiceBank, LatentForm(of: trainable), seconds: options.examples.promptSeconds)
+    run.say("--voice-bank: \(voices.references.count) voices")
+    return voices
+  }
+
   private func corpus(
-    _ patterns: [String], _ name: String, _ trainable: any Trainable, _ options: TrainingOptions,
-    _ run: ToolRun
+    _ patterns: [String], _ name: String, _ trainable: any Trainable, _ voices: VoiceBank?,
+    _ options: TrainingOptions, _ run: ToolRun
   ) throws -> Corpus {
     let corpus = try Corpus(
-      patterns, for: trainable, maxSeconds: options.maxSeconds, name: name
+      patterns, for: trainable, maxSeconds: options.maxSeconds, voices: voices, name: name
     ) { records in
       if records % 256 == 0 {
         try run.checkInterrupted()
@@ -180,7 +192,7 @@ struct Train: ToolWithCommands {
       line += ", \(count) left out: \(reason)"
     }
     if corpus.cut > 0 { line += ", \(corpus.cut) cut" }
-    if options.examples.prompts != .speaker { line += ", \(corpus.cuttable) with a place to cut" }
+    if [.cut, .auto].contains(options.examples.prompts) { line += ", \(corpus.cuttable) with a place to cut" }
     run.say(line)
     for source in corpus.sources where corpus.sources.count > 1 {
       let hours = Double(source.frames) / trainable.frameRate / 3600

@@ -128,6 +128,7 @@ struct TinySynthesizer: Synthesizer {
 
   func normalized(_ latents: Tensor) -> Tensor { latents }
   func voice(of samples: [Float]) throws -> any Voice { Speaker() }
+  func voice(ofLatents latents: Tensor) throws -> any Voice { Speaker() }
   func voice(file: String) throws -> any Voice {
     Speaker(volume: Float(try readFile(file).count) / 16)
   }

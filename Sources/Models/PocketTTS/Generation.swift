@@ -40,6 +40,15 @@ struct Generator: Synthesizer {
     return onOneThread { voice(latents: encodeVoice(endOnPause(samples))) }
   }
 
+  func voice(ofLatents latents: Tensor) throws -> any Voice {
+    guard latents.columns == configuration.voiceWidth else {
+      throw Failure.configuration(
+        path, "latents of \(latents.columns) channels, its voices have \(configuration.voiceWidth)",
+        "encode the voices with the model's own codec")
+    }
+    return onOneThread { voice(latents: latents) }
+  }
+
   /// The codec's latents of a prompt: `[frames, voice channels]`.
   func encodeVoice(_ samples: [Float]) -> Tensor {
     var encoder = mimi.makeEncoder()

@@ -51,7 +51,7 @@ struct Shrinking {
 
   private static let layerPrefix = "transformer.layers."
 
-  private static func layerCount(_ names: some Sequence<String>) -> Int {
+  static func layerCount(_ names: some Sequence<String>) -> Int {
     let numbers = names.compactMap { name -> Int? in
       guard name.hasPrefix(layerPrefix) else { return nil }
       return Int(name.dropFirst(layerPrefix.count).prefix { $0 != "." })
@@ -59,7 +59,8 @@ struct Shrinking {
     return (numbers.max() ?? -1) + 1
   }
 
-  private var layers: Int { Self.layerCount(shapes.keys) }
+  /// Layers of the smaller model.
+  var layers: Int { Self.layerCount(shapes.keys) }
 
   /// Which layers of a deeper model a shallower one begins with: the first half and the last.
   static func layers(_ count: Int, of all: Int) -> [Int] {

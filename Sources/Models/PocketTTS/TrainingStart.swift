@@ -83,6 +83,13 @@ struct TrainingStart {
         let others = try PocketTTSModel.languageModelTensors(at: student).filter {
           !$0.key.hasPrefix("flow_net.") && !$0.key.hasPrefix("out_eos.")
         }
+        let layers = Shrinking.layerCount(others.keys)
+        guard layers >= shrinking.layers else {
+          throw Failure.configuration(
+            student, "it has \(layers) layers, the student \(shrinking.layers)",
+            "choose a model of as many layers, or a smaller student "
+              + "(--set flow_lm.transformer.num_layers=…)")
+        }
         seeds.merge(try shrinking(others, cutsDepth: false, subject: student)) { $1 }
       }
       tensors.merge(seeds) { $1 }
