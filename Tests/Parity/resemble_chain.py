@@ -186,3 +186,18 @@ def resample(folder: pathlib.Path, seed: int) -> None:
     out["back.44000.output"] = AF.resample(out["back.input"], 44100, 44000, **RESAMPLING)
     save(folder / "cases.safetensors", out)
     write_json(folder / "cases.json", header(seed, "resample") | info)
+
+
+def draws(folder: pathlib.Path, seed: int) -> None:
+    """What torch's generator on the CPU draws after manual_seed: normal values by Box-Muller in blocks, uniform values."""
+    out, info = {}, []
+    for number, count in ((0, 192), (0, 15), (1, 16), (7, 37), (2**40 + 5, 40), (123, 700)):
+        torch.manual_seed(number)
+        out[f"normal.{number}.{count}"] = torch.randn(count)
+        info.append({"seed": number, "normal": count})
+    torch.manual_seed(7)
+    out["uniform.7"] = torch.rand(650)
+    torch.manual_seed(3)  # as one chunk draws: prior, then the vocoder's noise
+    out["chunk.3.prior"], out["chunk.3.noise"] = torch.randn(1, 8, 5)[0], torch.randn(1, 128, 3)[0]
+    save(folder / "cases.safetensors", out)
+    write_json(folder / "cases.json", header(seed, "draws") | {"cases": info})

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Fixtures of the Resemble-Enhance package (0.0.1), from small models with seeded random weights.
 
-    resemble_enhance.py --seed N --out DIR [--only PART]...
+    resemble_enhance.py --seed N --out DIR [--only PART]... [--deepspeed FOLDER]
     resemble_enhance.py --seed N --full-size DIR [--seconds S]
 
 PART is a folder below DIR; without --only all are written. Needs requirements_resemble.txt, the package itself without what it
 depends on (pip install --no-deps resemble-enhance==0.0.1), and for `data` the program sox 14.4.2 (on the path or in $SOX).
+FOLDER is DeepSpeed 0.12.4's source distribution, unpacked, for `schedule`, which is left out without it.
 All is computed by the package's code; resemble_stand_ins.py has what stands in for DeepSpeed, matplotlib and WavAugment.
 --full-size writes a stage-2 run directory with random F32 weights (1.4 GB), checks that the package loads it, and golden.safetensors
   beside it: audio [L], prior [64, T], noise [128, T+10], denoise.output [L], enhance.output [L] (golden.json: solver, nfe, lambda, tau).
@@ -92,6 +93,11 @@ DIR/chunks/cases.safetensors: offset.audio [9000], audio [9300]; NAME.output, NA
 DIR/resample/cases.safetensors: RATE.input [400], RATE.output (to 44,100 Hz); 16000.output_of_1: of input[100..<101]; back.input,
     back.44000.output. cases.json: rates [{rate, samples, float_taps_differ_by (from the same in F64)}].
 
+DIR/draws/cases.safetensors: normal.SEED.COUNT [COUNT], uniform.7 [650], chunk.3.prior [8, 5] and chunk.3.noise [128, 3] (one after the
+    other): of torch's CPU generator right after manual_seed. Below 16 normal values are drawn another way, and in F64.
+
+DIR/schedule/cases.json: cases [{hparams (where not at their defaults), rates [[step, the learning rate that this step uses], ...]}].
+
 DIR/data/cases.safetensors: wav [2600]; effect.I: of the first `samples` of wav; noise.normal, noise.output (of wav[:700]); rir.NAME.taps,
       rir.NAME.output (of wav[:700]; the reference's shift by half the response included); kaiser_fast.44100.44000 and .44000.44100 (of
       wav[:700]); mix.fg, mix.bg [B=2, 500], mix.ALPHA, mix.silent (foreground zero, alpha 0.8); normalised (mix.fg[1] over its peak);
@@ -102,7 +108,7 @@ DIR/data/cases.safetensors: wav [2600]; effect.I: of the first `samples` of wav;
 DIR/layout/ enhancer.json, denoiser.json, discriminator.json {NAME: shape} of the full-size state dicts, in their order, all F32.
     hparams/NAME/hparams.yaml as the package writes them. denoiser_run/: a run directory that the package loads, a U-Net without
       levels in BF16; case.safetensors: audio, output [900]. odd.pt: tensors as a pickle may hold them (shared storage, strides, types,
-      an optimiser's state), odd.safetensors: the same in F32 (long: I64). foreign_call.pt, foreign_global.pt: to be refused.
+      an optimiser's state with its step at the last parameter only, as DeepSpeed's FusedAdam leaves it), odd.safetensors: the same in F32 (long: I64). foreign_call.pt, foreign_global.pt: to be refused.
       The dictionary around the state dict is composed here as DeepSpeed 0.12.4 does it; DeepSpeed itself has not run.
     cases.json: counts of tensors and parameters, frozen {mode: modules}, parameter_order.
 """
@@ -128,7 +134,7 @@ import resemble_training
 PARTS = {"model": resemble_layout.model, "mel": resemble_parts.mel, "denoiser": resemble_parts.denoiser, "lcfm": resemble_parts.lcfm,
          "vocoder": resemble_parts.vocoder, "discriminator": resemble_training.discriminator, "stage1": resemble_training.stage1,
          "stage2": resemble_training.stage2, "enhance": resemble_chain.enhance, "chunks": resemble_chain.chunks,
-         "resample": resemble_chain.resample, "data": resemble_data.data, "layout": resemble_layout.layout}
+         "resample": resemble_chain.resample, "draws": resemble_chain.draws, "schedule": None, "data": resemble_data.data, "layout": resemble_layout.layout}
 
 
 def main() -> int:
@@ -137,6 +143,7 @@ def main() -> int:
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--only", action="append", choices=list(PARTS))
     parser.add_argument("--full-size", type=pathlib.Path)
+    parser.add_argument("--deepspeed", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=1.0)
     a = parser.parse_args()
     if (a.out is None) == (a.full_size is None):
@@ -144,8 +151,15 @@ def main() -> int:
     if a.full_size is not None:
         print(resemble_layout.full_size(a.full_size, 1000 * a.seed, a.seconds))
         return 0
+    if a.deepspeed is None and "schedule" in (a.only or []):
+        parser.error("schedule needs --deepspeed")
     for name in a.only or PARTS:
-        PARTS[name](a.out / name, 1000 * a.seed)
+        if name != "schedule":
+            PARTS[name](a.out / name, 1000 * a.seed)
+        elif a.deepspeed is not None:
+            resemble_layout.schedule(a.out / name, 1000 * a.seed, a.deepspeed)
+        else:
+            continue
         print(name, flush=True)
     return 0
 

@@ -1,11 +1,13 @@
 """Fixtures of Resemble-Enhance's files: the small model, names and shapes at full size, run directories. See resemble_enhance.py."""
 import collections
+import logging
 import pathlib
 import time
 
 import torch
 from safetensors.torch import save_file
 
+import resemble_stand_ins
 from resemble_enhance.denoiser import inference as denoiser_inference
 from resemble_enhance.denoiser.denoiser import Denoiser
 from resemble_enhance.denoiser.hparams import HParams as DenoiserHParams
@@ -31,21 +33,25 @@ def count(module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def states(module: dict | None, optimizer: dict | None = None) -> dict:
+def states(module: dict, optimizer: dict | None = None, buffers=()) -> dict:
     """The dictionary that DeepSpeed 0.12.4 writes around a state dict, for one process without ZeRO."""
-    return {"module": module, "buffer_names": [], "optimizer": optimizer, "param_shapes": None, "frozen_param_shapes": None,
+    return {"module": module, "buffer_names": list(buffers), "optimizer": optimizer, "param_shapes": None, "frozen_param_shapes": None,
             "shared_params": None, "frozen_param_fragments": None, "lr_scheduler": {"last_batch_iteration": 869999}, "data_sampler": None,
             "random_ltd": None, "sparse_tensor_module_names": set(), "skipped_steps": 0, "global_steps": 870000,
             "global_samples": 192478464, "dp_world_size": 1, "mp_world_size": 1, "ds_config": None, "ds_version": "0.12.4"}
 
 
-def write_run(folder: pathlib.Path, hp, module: dict) -> None:
+def write_run(folder: pathlib.Path, made, weights: dict) -> None:
+    """A run directory of the module `made` with these weights, without an optimiser's state."""
+    hp = made.hp
+    module = collections.OrderedDict((k, weights[k]) for k in made.state_dict())
+    kept = [k for k, _ in made.named_buffers() if k in module]
     path = folder / CHECKPOINT
     path.parent.mkdir(parents=True, exist_ok=True)
     (folder / "ds/G/latest").write_text("default")
     (folder / "hparams.yaml").unlink(missing_ok=True)
     hp.save_if_not_exists(folder)
-    torch.save(states(module), path)
+    torch.save(states(module, buffers=kept), path)
 
 
 class Foreign:
@@ -87,7 +93,7 @@ def layout(folder: pathlib.Path, seed: int) -> None:
     with sizes(least):
         made = Denoiser(DenoiserHParams(**AUDIO))
         weights = randomise(made, seed + 3)
-        write_run(folder / "denoiser_run", made.hp, collections.OrderedDict((k, weights[k]) for k in made.state_dict()))
+        write_run(folder / "denoiser_run", made, weights)
         loaded = denoiser_inference.load_denoiser.__wrapped__(folder / "denoiser_run", "cpu")
     assert all(torch.equal(v, made.state_dict()[k]) for k, v in loaded.state_dict().items())
     audio = sound(seed + 4, 900)
@@ -102,8 +108,11 @@ def layout(folder: pathlib.Path, seed: int) -> None:
         bfloat16=base[:5].bfloat16(), double=base[:5].double() / 3, long=torch.tensor([-(2**40), 7]), int=torch.tensor([-5, 6], dtype=torch.int32),
         byte=torch.tensor([0, 255], dtype=torch.uint8), bool=torch.tensor([True, False, True]), expanded=torch.tensor([1.5, -2]).expand(3, 2))
     odd._metadata = collections.OrderedDict({"": {"version": 1}})
-    moments = {0: {"step": 3, "exp_avg": base[:4] / 7, "exp_avg_sq": base[:4] ** 2}}
-    groups = [{"lr": 1e-5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "bias_correction": True, "params": [0]}]
+    # DeepSpeed's FusedAdam counts steps in the state of the last parameter that has a gradient; the others' step stays 0.
+    # Parameter 1 is frozen.
+    moments = {0: {"step": 0, "exp_avg": base[:4] / 7, "exp_avg_sq": base[:4] ** 2},
+               2: {"step": 870000, "exp_avg": base[4:6] / 7, "exp_avg_sq": base[4:6] ** 2}}
+    groups = [{"lr": 1e-5, "bias_correction": True, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "step": 0, "params": [0, 1, 2]}]
     torch.save(states(odd, {"state": moments, "param_groups": groups}), folder / "odd.pt")
     save(folder / "odd.safetensors", {k: v.float() for k, v in odd.items() if k not in ("empty", "unset", "long")} | {"long": odd["long"]})
     torch.save(states(collections.OrderedDict(a=base)) | {"ds_config": Foreign()}, folder / "foreign_call.pt")
@@ -111,11 +120,36 @@ def layout(folder: pathlib.Path, seed: int) -> None:
     write_json(folder / "cases.json", header(seed, "layout") | info)
 
 
+def schedule(folder: pathlib.Path, seed: int, deepspeed: pathlib.Path) -> None:
+    """The learning rates of DeepSpeed's WarmupDecayLR as the run sees them: the optimiser steps first, then the schedule."""
+    space = {"__name__": "lr_schedules"}
+    resemble_stand_ins.module("deepspeed.utils", logger=logging.getLogger("deepspeed"))
+    exec(compile((deepspeed / "deepspeed/runtime/lr_schedules.py").read_text(), "lr_schedules.py", "exec"), space)
+    info = []
+    for options in ({}, dict(min_lr=2e-5, max_lr=3e-4, warmup_steps=4, max_steps=12), dict(warmup_steps=1, max_steps=5),
+                    dict(warmup_steps=6, max_steps=6), dict(max_steps=1500)):
+        config = HParams(**options).deepspeed_config
+        optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], **config["optimizer"]["params"])
+        rates = space["WarmupDecayLR"](optimizer, **config["scheduler"]["params"])
+        last = config["scheduler"]["params"]["total_num_steps"]
+        wanted = {1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 999, 1000, 1001, 1002, 1003, 1400, last, last + 1, last + 2, last + 3}
+        table = []
+        for step in range(1, (20 if last < 100 else 1600) + 1):
+            if step in wanted:
+                table.append([step, optimizer.param_groups[0]["lr"]])
+            rates.step()
+        for step in (500_000, 1_000_000) if not options else ():  # straight there
+            rates.step(step - 2)
+            table.append([step, optimizer.param_groups[0]["lr"]])
+        info.append({"hparams": options, "rates": table})
+    write_json(folder / "cases.json", header(seed, "schedule") | {"deepspeed": "0.12.4", "cases": info})
+
+
 def full_size(folder: pathlib.Path, seed: int, seconds: float) -> dict:
     """A stage-2 run directory at full size with random weights, and what the package makes of something like speech with it."""
     made = build("cfm", small=None)
     weights = randomise(made, seed, rounded=False)
-    write_run(folder, made.hp, collections.OrderedDict((k, weights[k]) for k in made.state_dict()))
+    write_run(folder, made, weights)
     del made, weights
     torch.set_num_threads(2)
     enhancer = enhancer_inference.load_enhancer.__wrapped__(folder, "cpu")  # the package's own, strict
