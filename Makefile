@@ -98,6 +98,11 @@ bench: build ## speed beside PyTorch and ONNX Runtime (QUICK=1: short; ONLY=lm,m
 fixtures: ## record the parity fixtures anew with the official package (SEED=1 OUT=Tests/Fixtures/PocketTTS ONLY=PART)
 	$(REFERENCE) Tests/Parity/pocket_tts.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/PocketTTS) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: fixtures-enhance
+fixtures-enhance: ## the same of the Resemble-Enhance package (SEED=1 OUT=Tests/Fixtures/ResembleEnhance ONLY=PART)
+	$(REFERENCE) Tests/Parity/resemble_enhance.py --seed $(or $(SEED),1) --out $(or $(OUT),Tests/Fixtures/ResembleEnhance) \
+	  $(if $(ONLY),--only $(ONLY))
+
 .PHONY: format
 format: ## lay out the Swift sources
 	swift format format --in-place --parallel --configuration .swift-format $(SWIFT_SOURCES)
