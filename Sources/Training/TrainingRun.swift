@@ -82,10 +82,12 @@ public struct TrainingRun {
     self.options = options
     stage = Stage(
       tool: "tts-train", version: toolVersion,
-      parameters: options.recorded.merging([
-        "steps": "\(options.steps)", "train": training.weights,
-        "voice-bank": training.voices?.digest.description,
-      ].compactMapValues(\.self)) { $1 },
+      parameters: options.recorded.merging(
+        [
+          "steps": "\(options.steps)", "train": training.weights,
+          "voice-bank": training.voices?.digest.description,
+        ].compactMapValues(\.self)
+      ) { $1 },
       models: [
         "start": digest(of: trainable.parameters.map { ($0.key, $0.value) }).description,
         "encoder": trainable.codecDigest.description,
@@ -337,7 +339,8 @@ public struct TrainingRun {
     if oldStage != stage.models || old["buffers"] != new["buffers"] {
       throw Failure.changedInput("model", run: directory)
     }
-    for name in ["train", "valid", "voice-bank"] where old[name]?["digest"] != new[name]?["digest"] {
+    for name in ["train", "valid", "voice-bank"] where old[name]?["digest"] != new[name]?["digest"]
+    {
       throw Failure.changedInput(name, run: directory)
     }
   }

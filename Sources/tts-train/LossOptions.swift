@@ -90,7 +90,8 @@ struct LossAndDataOptions: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Records with latents, one reference of each speaker, for --prompts bank.", valueName: "glob"))
+      "Records with latents, one reference of each speaker, for --prompts bank.", valueName: "glob")
+  )
   var voiceBank: [String] = []
 
   @Option(
