@@ -5,7 +5,8 @@ import Testing
 /// The recipes that come with the tools.
 @Suite(.enabled(if: isBuilt("tts-train"))) struct RecipeFileTests {
   static let recipes =
-    (try? FileManager.default.contentsOfDirectory(atPath: packageFolder + "/recipes"))?.sorted() ?? []
+    (try? FileManager.default.contentsOfDirectory(atPath: packageFolder + "/recipes"))?.sorted()
+    ?? []
 
   private let model = fixture("PocketTTS/lsd_train")
 
@@ -40,7 +41,8 @@ import Testing
       "tts-train",
       [
         "--recipe", path, "--model", model, "--train", "train.ttsr", "--valid", "train.ttsr",
-        "--run", "run", "--batch", "2", "--accumulate", "1", "--prompts", "auto", "--dry-run", "-T", "1",
+        "--run", "run", "--batch", "2", "--accumulate", "1", "--prompts", "auto", "--dry-run", "-T",
+        "1",
       ] + sizes(recipe), directory: folder.path)
     #expect(result.code == 0, "\(result.errors)")
     #expect(result.text.contains("parameters that train"))
