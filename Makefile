@@ -121,7 +121,7 @@ man: ## the manual pages as they will be read (PAGE=tts-import.1: that one)
 	mandoc -a $(or $(addprefix man/,$(PAGE)),$(wildcard man/*.[15]))
 
 .PHONY: install
-install: build ## tools, manual pages and completions, below PREFIX
+install: build ## tools, manual pages, completions and recipes, below PREFIX
 	Scripts/dependencies install
 	Scripts/install-tools $(BIN) $(PREFIX)
 

@@ -141,7 +141,7 @@ struct TuneOptions: ParsableArguments {
   @Flag(
     help: """
       Make some steps, print what trains, the memory and the time that the run will take, and end; \
-      nothing is written.
+      nothing is written but the folder of --cache.
       """)
   var dryRun = false
 
