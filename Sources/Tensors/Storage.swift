@@ -8,10 +8,13 @@ final class Storage: @unchecked Sendable {
   let floats: UnsafeMutablePointer<Float>
   let count: Int
   private let owner: AnyObject?
+  /// Bytes of memory of its own, which may be more than are used; 0 for that of somebody else.
+  private let capacity: Int
 
   /// Uninitialised memory.
   init(count: Int) {
-    let memory = MemoryBlocks.take(bytes: max(1, count) * MemoryLayout<Float>.stride)
+    let memory: UnsafeMutableRawPointer
+    (memory, capacity) = MemoryBlocks.take(bytes: max(1, count) * MemoryLayout<Float>.stride)
     floats = memory.bindMemory(to: Float.self, capacity: max(1, count))
     self.count = count
     owner = nil
@@ -22,12 +25,11 @@ final class Storage: @unchecked Sendable {
     self.floats = UnsafeMutablePointer(mutating: floats)
     self.count = count
     self.owner = owner
+    capacity = 0
   }
 
   deinit {
-    if owner == nil {
-      MemoryBlocks.giveBack(floats, bytes: max(1, count) * MemoryLayout<Float>.stride)
-    }
+    if owner == nil { MemoryBlocks.giveBack(floats, bytes: capacity) }
   }
 
   /// Whether the memory may be written when nobody else uses it.
@@ -78,26 +80,36 @@ private enum MemoryBlocks {
     return (bytes + step - 1) / step * step
   }
 
-  static func take(bytes: Int) -> UnsafeMutableRawPointer {
+  /// A block of at least so many bytes, and how many it has. A kept one may be half as large again: lengths
+  /// vary from batch to batch, and a block of each would soon fill the memory.
+  static func take(bytes: Int) -> (memory: UnsafeMutableRawPointer, bytes: Int) {
     let size = size(bytes)
-    let isLarge = size >= large
     if size >= keepable {
-      let known = kept.withLock { kept -> UInt? in
-        guard let block = kept.blocks[size]?.popLast() else { return nil }
-        kept.bytes -= size
-        return block
+      let known = kept.withLock { kept -> (address: UInt, size: Int)? in
+        var fitting = size
+        while fitting <= size + size / 2 {
+          if let block = kept.blocks[fitting]?.popLast() {
+            kept.bytes -= fitting
+            return (block, fitting)
+          }
+          fitting = Self.size(fitting + 1)
+        }
+        return nil
       }
-      if let known, let block = UnsafeMutableRawPointer(bitPattern: known) { return block }
+      if let known, let block = UnsafeMutableRawPointer(bitPattern: known.address) {
+        return (block, known.size)
+      }
     }
     var memory: UnsafeMutableRawPointer?
+    let isLarge = size >= large
     let status = posix_memalign(&memory, isLarge ? large : 64, size)
     guard status == 0, let memory else { preconditionFailure("out of memory: \(size) bytes") }
     if isLarge { madvise(memory, size, MADV_HUGEPAGE) }
-    return memory
+    return (memory, size)
   }
 
-  static func giveBack(_ memory: UnsafeMutableRawPointer, bytes: Int) {
-    let size = size(bytes)
+  /// - Parameter size: as ``take(bytes:)`` told it.
+  static func giveBack(_ memory: UnsafeMutableRawPointer, bytes size: Int) {
     let address = UInt(bitPattern: memory)
     let limit = size >= keepable ? TensorMemory.kept : 0
     let isKept =
