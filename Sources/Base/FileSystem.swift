@@ -35,7 +35,8 @@ public func files(matching patterns: [String]) throws -> [String] {
     defer { globfree(&found) }
     guard glob(pattern, GLOB_NOSORT, nil, &found) == 0 else {
       throw Failure(
-        .noInput, subject: pattern, problem: "no such file", remedy: "check the path or the pattern")
+        .noInput, subject: pattern, problem: "no such file", remedy: "check the path or the pattern"
+      )
     }
     let names = (0..<Int(found.gl_pathc)).compactMap {
       found.gl_pathv[$0].map { String(cString: $0) }

@@ -209,7 +209,8 @@ private struct CorpusIndex {
     let material: Material
     do {
       material = try rules.material(of: parts, file: path)
-      if let speaker = parts[0].speaker, voices?.isReference(material.latents, of: speaker) == true {
+      if let speaker = parts[0].speaker, voices?.isReference(material.latents, of: speaker) == true
+      {
         throw LeftOut.reference
       }
     } catch let reason as LeftOut {

@@ -82,10 +82,12 @@ public struct TrainingRun {
     self.options = options
     stage = Stage(
       tool: "tts-train", version: toolVersion,
-      parameters: options.recorded.merging([
-        "steps": "\(options.steps)", "train": training.weights,
-        "voice-bank": training.voices?.digest.description,
-      ].compactMapValues(\.self)) { $1 },
+      parameters: options.recorded.merging(
+        [
+          "steps": "\(options.steps)", "train": training.weights,
+          "voice-bank": training.voices?.digest.description,
+        ].compactMapValues(\.self)
+      ) { $1 },
       models: [
         "start": digest(of: trainable.parameters.map { ($0.key, $0.value) }).description,
         "encoder": trainable.codecDigest.description,
@@ -179,8 +181,8 @@ public struct TrainingRun {
       },
       sample: { state, isLast in
         // The root speaks; the others wait for it, and stop with it.
-        let isDone = try
-          !group.isRoot || !samples.isDue(state.step, isLast: isLast, log)
+        let isDone =
+          try !group.isRoot || !samples.isDue(state.step, isLast: isLast, log)
           || samples.write(state, log)
         return try !group.agree(stops: !isDone)
       })
@@ -337,7 +339,8 @@ public struct TrainingRun {
     if oldStage != stage.models || old["buffers"] != new["buffers"] {
       throw Failure.changedInput("model", run: directory)
     }
-    for name in ["train", "valid", "voice-bank"] where old[name]?["digest"] != new[name]?["digest"] {
+    for name in ["train", "valid", "voice-bank"] where old[name]?["digest"] != new[name]?["digest"]
+    {
       throw Failure.changedInput(name, run: directory)
     }
   }

@@ -28,7 +28,8 @@ public struct VoiceBank: Sendable {
   ///   - seconds: how much of each is kept.
   /// - Throws: `badInput` for a reference without a speaker or without sound, and for a second one of the
   ///   same speaker; `configuration` for latents of another codec.
-  public init(_ patterns: [String], _ form: LatentForm, seconds: Double = VoiceBank.seconds) throws {
+  public init(_ patterns: [String], _ form: LatentForm, seconds: Double = VoiceBank.seconds) throws
+  {
     let frames = max(1, Int(seconds * form.frameRate))
     var references: [String: Tensor] = [:]
     var digests: [SHA256Digest] = []
@@ -82,7 +83,8 @@ extension Failure {
       remedy: "give each record of the voice bank the name of its voice (tts-import --speaker)")
   }
 
-  fileprivate static func secondReference(_ speaker: String, record: String, file: String) -> Failure
+  fileprivate static func secondReference(_ speaker: String, record: String, file: String)
+    -> Failure
   {
     Failure(
       .badInput, subject: file, record: record,

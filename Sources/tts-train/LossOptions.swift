@@ -50,7 +50,8 @@ struct LossAndDataOptions: ParsableArguments {
   var flow: [FlowSetting] = []
 
   @Flag(
-    help: "Do not teach the longest utterances of a batch their end, as the official trainer does not."
+    help:
+      "Do not teach the longest utterances of a batch their end, as the official trainer does not."
   )
   var officialEnds = false
 
@@ -89,7 +90,8 @@ struct LossAndDataOptions: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Records with latents, one reference of each speaker, for --prompts bank.", valueName: "glob"))
+      "Records with latents, one reference of each speaker, for --prompts bank.", valueName: "glob")
+  )
   var voiceBank: [String] = []
 
   @Option(

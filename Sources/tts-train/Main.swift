@@ -191,7 +191,9 @@ struct Train: ToolWithCommands {
       line += ", \(count) left out: \(reason)"
     }
     if corpus.cut > 0 { line += ", \(corpus.cut) cut" }
-    if [.cut, .auto].contains(options.examples.prompts) { line += ", \(corpus.cuttable) with a place to cut" }
+    if [.cut, .auto].contains(options.examples.prompts) {
+      line += ", \(corpus.cuttable) with a place to cut"
+    }
     run.say(line)
     for source in corpus.sources where corpus.sources.count > 1 {
       let hours = Double(source.frames) / trainable.frameRate / 3600

@@ -41,7 +41,11 @@ import Testing
     for line in try folder.read(precision + "/progress.jsonl").split(separator: 10) {
       let json = try JSON.parse(Array(line))
       guard let loss = json["metrics"]?["flow_diag"]?.double else { continue }
-      if json["type"]?.string == "valid" { losses.valid.append(loss) } else { losses.train.append(loss) }
+      if json["type"]?.string == "valid" {
+        losses.valid.append(loss)
+      } else {
+        losses.train.append(loss)
+      }
     }
     #expect(losses.valid.count == 7 && losses.train.count == 300)
     losses.train = stride(from: 0, to: losses.train.count, by: 50).map { first in

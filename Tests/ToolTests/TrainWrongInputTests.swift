@@ -101,14 +101,18 @@ import Testing
       $0.arrays["latents"] = ArrayData([Float](repeating: 0, count: 64), shape: [4, 16])
     }
     try refused(78, "record 'u0'", "50.0 latent frames a second") { $0.frameRate = 50 }
-    try refused(78, "record 'u0'", "token 400") { $0.arrays["tokens"] = ArrayData([400] as [Int32]) }
+    try refused(78, "record 'u0'", "token 400") {
+      $0.arrays["tokens"] = ArrayData([400] as [Int32])
+    }
     try refused(78, "record 'u0'", "token -1") { $0.arrays["tokens"] = ArrayData([-1] as [Int32]) }
   }
 
   @Test func latentsThatAreNoNumbers() throws {
     for value in [Float.nan, .infinity, -.infinity] {
       try refused(65, "record 'u1'", "latents that are not finite numbers") { record in
-        guard record.id == "u1", var values = try? record.arrays["latents"]?.floats() else { return }
+        guard record.id == "u1", var values = try? record.arrays["latents"]?.floats() else {
+          return
+        }
         values[values.count - 1] = value
         record.arrays["latents"] = ArrayData(values, shape: [values.count / 32, 32])
       }
@@ -123,22 +127,27 @@ import Testing
       fixture("PocketTTS/flow_matching_train"), fixture("PocketTTS/head_distillation")
     )
     try fails(78, "z_dim", with: backbone + ["--teacher", other])
-    try fails(66, "nowhere: ", with: backbone + ["--teacher", "nowhere"])
-    try fails(66, "nowhere.yaml: ", with: backbone + ["--teacher", "nowhere.yaml"])
-    try fails(66, "nowhere: ", with: ["--distill", "head", "--teacher", "nowhere"])
+    try fails(66, "nowhere: no such model", with: backbone + ["--teacher", "nowhere"])
+    try fails(66, "nowhere.yaml: no such model", with: backbone + ["--teacher", "nowhere.yaml"])
+    try fails(66, "nowhere: no such model", with: ["--distill", "head", "--teacher", "nowhere"])
     try fails(
-      66, "nowhere.safetensors: ", with: ["--distill", "head", "--head-from", "nowhere.safetensors"])
+      66, "nowhere.safetensors: no such model",
+      with: ["--distill", "head", "--head-from", "nowhere.safetensors"])
     // A head of another shape, and a file without one.
-    try fails(78, "flow_net", with: ["--distill", "head", "--head-from", other])
     try fails(
-      78, "flow_net", with: ["--distill", "head", "--head-from", head + "/cases.safetensors"])
+      78, other + ": tensor 'flow_net.", with: ["--distill", "head", "--head-from", other])
+    try fails(
+      78, "cases.safetensors: tensor 'flow_net.",
+      with: ["--distill", "head", "--head-from", head + "/cases.safetensors"])
     // Fewer layers than the student has; then as many.
     let small = ["--set", "flow_lm.transformer.num_layers=1"]
     try train("small", backbone + ["--teacher", model] + small)
     let from = backbone + ["--teacher", model, "--student-from", "small"]
     try fails(78, "small: it has 1 layers, the student 2", with: from)
     try train("student", from + small)
-    try fails(66, "nowhere: ", with: backbone + ["--teacher", model, "--student-from", "nowhere"])
+    try fails(
+      66, "nowhere: no such model",
+      with: backbone + ["--teacher", model, "--student-from", "nowhere"])
   }
 
   @Test func checkpointsOfAnotherModel() throws {

@@ -129,10 +129,13 @@ import Testing
         == ["Bo", "anna", "me", "s0", "s1", "s2", "s3"].map { $0 + ".safetensors" })
     #expect(try folder.read("model/model.safetensors") == folder.read("bare/model.safetensors"))
     // They are what a voice exported with the very model is.
-    try run("tts-synth", ["--model", "model", "--voice", "me.wav", "--export-voice", "me.safetensors"])
+    try run(
+      "tts-synth", ["--model", "model", "--voice", "me.wav", "--export-voice", "me.safetensors"])
     #expect(try folder.read("model/voices/me.safetensors") == folder.read("me.safetensors"))
     func say(_ voice: String) throws -> [UInt8] {
-      let arguments = ["--model", "model", "--voice", voice, "--max-frames", "4", "--format", "f32le"]
+      let arguments = [
+        "--model", "model", "--voice", voice, "--max-frames", "4", "--format", "f32le",
+      ]
       return try run("tts-synth", arguments + ["--text", "Hi."]).output
     }
     #expect(try say("anna") == say("people/anna.wav"))
@@ -146,7 +149,9 @@ import Testing
 
   @Test func voicesThatCannotBeMadeLeaveNoModel() throws {
     let sound = wave([speechLike(seconds: 1, rate: 24000)], rate: 24000)
-    for name in ["a/me.wav", "b/me.wav", "a/no.name.wav", "s0.wav"] { try folder.write(sound, to: name) }
+    for name in ["a/me.wav", "b/me.wav", "a/no.name.wav", "s0.wav"] {
+      try folder.write(sound, to: name)
+    }
     try folder.write("no sound", to: "bad.wav")
     try folder.write("", to: "empty/x.txt")
     func fails(_ code: Int32, _ word: String, _ voices: String...) throws {
@@ -161,9 +166,12 @@ import Testing
     try fails(64, "second voice 'me'", "a/me.wav", "b/me.wav")
     try fails(64, "'no.name'", "a/no.name.wav")
     try fails(65, "bad.wav", "bad.wav")
+    try folder.write("states", to: "old.safetensors")
+    try fails(64, "old.safetensors: an exported voice", "old.safetensors")
     try fails(64, "second voice 's0'", "s0.wav", "bank.ttsr")
     let stage = Stage(tool: "tts-mimi-encode", version: 1, models: ["encoder": "other"])
-    try writeTrainingShard(folder.file("other.ttsr"), 0..<1, header: StreamHeader().appending(stage))
+    try writeTrainingShard(
+      folder.file("other.ttsr"), 0..<1, header: StreamHeader().appending(stage))
     try fails(78, "another model", "other.ttsr")
   }
 }

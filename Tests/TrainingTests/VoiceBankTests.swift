@@ -62,7 +62,8 @@ import Testing
 
   @Test func promptsAreBeginningsOfTheSpeakersReference() throws {
     let voices = try bank()
-    #expect(voices.references.mapValues(\.rows) == ["speaker-0": 125, "speaker-1": 75, "speaker-2": 12])
+    #expect(
+      voices.references.mapValues(\.rows) == ["speaker-0": 125, "speaker-1": 75, "speaker-2": 12])
     let corpus = try corpus(voices)
     for (utterance, longest) in [125, 75, 12].enumerated() {
       let reference = try #require(voices.references["speaker-\(utterance)"])
@@ -90,7 +91,8 @@ import Testing
         [.init(position: 77, utterance: utterance)], seed: 4, variesPrompts: true)[0]
       #expect(again.voice?.rows == prompts[77].rows)
     }
-    #expect(try examples(corpus, utterance: 0, seconds: 3).allSatisfy { $0.voice?.rows ?? 99 <= 37 })
+    #expect(
+      try examples(corpus, utterance: 0, seconds: 3).allSatisfy { $0.voice?.rows ?? 99 <= 37 })
     #expect(try examples(corpus, utterance: 0, seconds: 0).allSatisfy { $0.voice == nil })
   }
 
@@ -115,7 +117,9 @@ import Testing
     #expect(missing?.kind == .badInput && missing?.record == "utterance-5")
     #expect(missing?.problem.contains("'stranger'") == true && missing?.subject == "--train")
     #expect(missing?.problem.contains("4 utterances") == true)
-    let nameless = failure { _ = try corpus(voices, ids: 0..<1) { record, _ in record.speaker = nil } }
+    let nameless = failure {
+      _ = try corpus(voices, ids: 0..<1) { record, _ in record.speaker = nil }
+    }
     #expect(nameless?.problem.contains("names no speaker") == true)
     // What is not learnt from needs none.
     let rest = try corpus(voices, ids: 0..<2) { record, number in
@@ -141,7 +145,9 @@ import Testing
       _ kind: Failure.Kind, _ word: String, _ change: @escaping (inout Record, Int) -> Void
     ) {
       let failure = failure { _ = try bank(change: change) }
-      #expect(failure?.kind == kind && failure?.problem.contains(word) == true, "\(word): \(failure as Any)")
+      #expect(
+        failure?.kind == kind && failure?.problem.contains(word) == true,
+        "\(word): \(failure as Any)")
       #expect(failure?.subject == folder.file("bank.ttsr"))
     }
     refused(.badInput, "'speaker-0'") { record, _ in record.speaker = "speaker-0" }
@@ -164,6 +170,7 @@ import Testing
     #expect(other?.kind == .configuration && other?.problem.contains("another model") == true)
     #expect(failure { _ = try VoiceBank([folder.file("no-*.ttsr")], Self.form) }?.kind == .noInput)
     // A rejected reference is as good as none.
-    #expect(try bank { record, number in if number > 0 { record.reject("noise") } }.references.count == 1)
+    #expect(
+      try bank { record, number in if number > 0 { record.reject("noise") } }.references.count == 1)
   }
 }
