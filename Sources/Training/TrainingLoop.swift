@@ -26,14 +26,13 @@ struct TrainingLoop {
 
   init(
     trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
-    training: Corpus, validation: Corpus?, features: FeatureCache?, state: TrainingState,
+    training: Corpus, validation: Corpus?, features: FeatureCache?, state: consuming TrainingState,
     log: ProgressLog?, group: ProcessGroup, observer: TrainingObserver
   ) {
     self.trainable = trainable
     self.constants = constants
     self.options = options
     self.validation = validation
-    self.state = state
     self.log = log
     self.group = group
     self.observer = observer
@@ -41,8 +40,10 @@ struct TrainingLoop {
       trainable: trainable, constants: constants, options: options, training: training,
       features: features, group: group)
     validationLoader = validation.map { ExampleLoader($0, options.examples.plain) }
+    let step = state.step
+    self.state = consume state
     summary = TrainingSummary(
-      steps: state.step, firstStep: state.step, validation: [:], firstValidation: [:],
+      steps: step, firstStep: step, validation: [:], firstValidation: [:],
       secondsPerStep: 0)
   }
 

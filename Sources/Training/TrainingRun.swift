@@ -161,7 +161,8 @@ public struct TrainingRun {
           "max_steps": .integer(Int64(options.steps)), "world_size": .integer(Int64(group.size)),
         ])
     }
-    var loop = try makeLoop(state, log, observer)
+    // Whoever keeps the state beside the loop makes its first step copy all of it.
+    var loop = try makeLoop(consume state, log, observer)
     let constants = constants
     func writeModel(_ state: TrainingState, to directory: String) throws {
       try trainable.write(
@@ -216,12 +217,13 @@ public struct TrainingRun {
     parameters: Int, seconds: Double
   ) {
     let state = initialState()
-    var loop = try makeLoop(state, nil, observer)
-    return (state.parameters.count, try loop.rehearse(steps: steps))
+    let count = state.parameters.count
+    var loop = try makeLoop(consume state, nil, observer)
+    return (count, try loop.rehearse(steps: steps))
   }
 
   private func makeLoop(
-    _ state: TrainingState, _ log: ProgressLog?, _ observer: TrainingObserver
+    _ state: consuming TrainingState, _ log: ProgressLog?, _ observer: TrainingObserver
   ) throws -> TrainingLoop {
     var options = options
     if let limit = options.memory {
@@ -234,10 +236,11 @@ public struct TrainingRun {
       observer.say(
         "--memory: \(plan.recomputedLayers) of \(trainable.layers) layers are computed again")
     }
+    let features = try features(buffers: state.buffers, observer)
     return TrainingLoop(
       trainable: trainable, constants: constants, options: options, training: training,
-      validation: validation, features: try features(buffers: state.buffers, observer),
-      state: state, log: log, group: group, observer: observer)
+      validation: validation, features: features, state: consume state, log: log, group: group,
+      observer: observer)
   }
 
   /// What the frozen part of the model makes of the data, where it is to be kept.

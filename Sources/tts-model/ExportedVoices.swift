@@ -35,8 +35,10 @@ struct ExportedVoices {
 
   private mutating func add(_ path: String) throws {
     let file = path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
-    let name = Self.split(file).stem
+    let (name, suffix) = Self.split(file)
     try Self.check(name, path)
+    // What it holds would be taken for states of these weights.
+    guard suffix != "safetensors" else { throw Failure.voiceStates(path) }
     if let other = recordings.first(where: { $0.name == name }) {
       throw Failure.voiceTwice(name, path, other.path)
     }
@@ -96,6 +98,12 @@ extension Failure {
     Failure(
       .usage, subject: path, problem: "'\(name)' cannot be the name of a voice",
       remedy: "choose one without dots and slashes")
+  }
+
+  fileprivate static func voiceStates(_ path: String) -> Failure {
+    Failure(
+      .usage, subject: path, problem: "an exported voice belongs to the weights that made it",
+      remedy: "give the recording that it was made from")
   }
 
   fileprivate static func voiceTwice(_ name: String, _ path: String, _ other: String) -> Failure {

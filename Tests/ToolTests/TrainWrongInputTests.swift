@@ -127,23 +127,27 @@ import Testing
       fixture("PocketTTS/flow_matching_train"), fixture("PocketTTS/head_distillation")
     )
     try fails(78, "z_dim", with: backbone + ["--teacher", other])
-    try fails(66, "nowhere: ", with: backbone + ["--teacher", "nowhere"])
-    try fails(66, "nowhere.yaml: ", with: backbone + ["--teacher", "nowhere.yaml"])
-    try fails(66, "nowhere: ", with: ["--distill", "head", "--teacher", "nowhere"])
+    try fails(66, "nowhere: no such model", with: backbone + ["--teacher", "nowhere"])
+    try fails(66, "nowhere.yaml: no such model", with: backbone + ["--teacher", "nowhere.yaml"])
+    try fails(66, "nowhere: no such model", with: ["--distill", "head", "--teacher", "nowhere"])
     try fails(
-      66, "nowhere.safetensors: ",
+      66, "nowhere.safetensors: no such model",
       with: ["--distill", "head", "--head-from", "nowhere.safetensors"])
     // A head of another shape, and a file without one.
-    try fails(78, "flow_net", with: ["--distill", "head", "--head-from", other])
     try fails(
-      78, "flow_net", with: ["--distill", "head", "--head-from", head + "/cases.safetensors"])
+      78, other + ": tensor 'flow_net.", with: ["--distill", "head", "--head-from", other])
+    try fails(
+      78, "cases.safetensors: tensor 'flow_net.",
+      with: ["--distill", "head", "--head-from", head + "/cases.safetensors"])
     // Fewer layers than the student has; then as many.
     let small = ["--set", "flow_lm.transformer.num_layers=1"]
     try train("small", backbone + ["--teacher", model] + small)
     let from = backbone + ["--teacher", model, "--student-from", "small"]
     try fails(78, "small: it has 1 layers, the student 2", with: from)
     try train("student", from + small)
-    try fails(66, "nowhere: ", with: backbone + ["--teacher", model, "--student-from", "nowhere"])
+    try fails(
+      66, "nowhere: no such model",
+      with: backbone + ["--teacher", model, "--student-from", "nowhere"])
   }
 
   @Test func checkpointsOfAnotherModel() throws {

@@ -166,6 +166,8 @@ import Testing
     try fails(64, "second voice 'me'", "a/me.wav", "b/me.wav")
     try fails(64, "'no.name'", "a/no.name.wav")
     try fails(65, "bad.wav", "bad.wav")
+    try folder.write("states", to: "old.safetensors")
+    try fails(64, "old.safetensors: an exported voice", "old.safetensors")
     try fails(64, "second voice 's0'", "s0.wav", "bank.ttsr")
     let stage = Stage(tool: "tts-mimi-encode", version: 1, models: ["encoder": "other"])
     try writeTrainingShard(

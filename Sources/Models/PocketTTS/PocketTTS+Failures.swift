@@ -11,6 +11,13 @@ extension Failure {
       remedy: "put the file beside the configuration")
   }
 
+  static func noModel(_ path: String) -> Failure {
+    Failure(
+      .noInput, subject: path, problem: "no such model",
+      remedy: "give a directory with config.yaml, a YAML file, or one of "
+        + KnownConfigurations.names.joined(separator: ", "))
+  }
+
   static func unknownVoice(_ name: String, known: [String]) -> Failure {
     Failure(
       .noInput, subject: name, problem: "neither a file nor a voice of this model",

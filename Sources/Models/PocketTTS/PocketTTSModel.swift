@@ -35,7 +35,7 @@ struct PocketTTSModel: Model {
       locations = ModelFiles(file: path, place: .known)
       configuration = known
     } else {
-      throw Failure.missingFile(path, namedBy: path)
+      throw Failure.noModel(path)
     }
     self.configuration = configuration
     files = WeightFiles(configuration: configuration, locations: locations)

@@ -116,9 +116,12 @@ struct TrainingStart {
   ) throws {
     let source = try options.teacher.map { try PocketTTSModel(path: $0) } ?? own
     let teacher = try source.languageModelTensors()
-    let head =
-      try options.head.map { try PocketTTSModel.languageModelTensors(at: $0) }
-      ?? fresh.languageModel()
+    var head = try fresh.languageModel()
+    if let path = options.head {
+      head = try PocketTTSModel.languageModelTensors(at: path)
+      // Refuses one of another shape by its own name.
+      _ = try FlowHead(Weights(head, subject: path)["flow_net"], model.configuration)
+    }
     tensors = teacher.filter { !$0.key.hasPrefix("flow_net.") }
     tensors.merge(head.filter { $0.key.hasPrefix("flow_net.") }) { $1 }
     guard source.configuration.conditionWidth == model.configuration.conditionWidth,
