@@ -31,6 +31,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Audio", ["Base", "CSndfile", "CSamplerate"]),
   ("Text", ["Base", "CSentencePiece"]),
   ("Safetensors", ["Base"]),
+  ("Pickles", ["Base", "Safetensors"]),
   ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
   ("Hub", ["Base", "CCurl", crypto]),
   ("Processes", ["Base", "CMPI"]),
@@ -154,8 +155,8 @@ targets.append(
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training",
-  "Server", "PocketTTS",
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub", "Filters",
+  "Training", "Server", "PocketTTS",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(
