@@ -23,7 +23,7 @@ let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
 let cModules = ["CKernels", "CSentencePiece", "CCurl", "CMPI"]
 
 /// Models: folders of `Sources/Models`. Target, tests and the registry's dependency follow from the name.
-let models = ["PocketTTS"]
+let models = ["PocketTTS", "ResembleEnhance"]
 
 let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Base", [crypto]),
@@ -40,7 +40,9 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
   (
     "ModelInterface",
-    ["Base", "Tensors", "Safetensors", "NeuralNetworks", "Audio", "Text", "Records"]
+    [
+      "Base", "Tensors", "Safetensors", "Pickles", "NeuralNetworks", "Audio", "Text", "Records",
+    ]
   ),
   ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
   (
@@ -55,12 +57,12 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
 
 /// What a model may import.
 let modelNeeds: [Target.Dependency] = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Hub", "NeuralNetworks", "ModelInterface",
-  "Mimi", yams,
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Hub", "NeuralNetworks",
+  "ModelInterface", "Mimi", yams,
 ]
 
 let registry: (name: String, needs: [Target.Dependency]) = (
-  "ModelRegistry", ["Base", "ModelInterface"] + models.map { .target(name: $0) }
+  "ModelRegistry", ["Base", "Pickles", "ModelInterface"] + models.map { .target(name: $0) }
 )
 
 /// What the tools that speak have in common.
@@ -106,7 +108,10 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   ("tts-stream", ["Base", "Records", "Safetensors", "Audio"]),
   (
     "tts-model",
-    ["Base", "Safetensors", "Tensors", "Hub", "Training", "ModelInterface", "ModelRegistry"]
+    [
+      "Base", "Safetensors", "Pickles", "Tensors", "Hub", "Training", "ModelInterface",
+      "ModelRegistry",
+    ]
   ),
 ]
 
@@ -156,7 +161,7 @@ targets.append(
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
   "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub", "Filters",
-  "Training", "Server", "PocketTTS",
+  "Training", "Server", "PocketTTS", "ResembleEnhance",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(

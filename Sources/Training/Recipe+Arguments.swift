@@ -24,7 +24,11 @@ extension Recipe {
     for setting in settings("model_overrides") { add("set", "\(setting.key)=\(setting.value)") }
     add("run", text("run_dir"))
     try addData { add($0, $1) }
-    try addTask { add($0, $1) } flag: { add(flag: $0, if: true) }
+    try addTask {
+      add($0, $1)
+    } flag: {
+      add(flag: $0, if: true)
+    }
     add("tune", flag("freeze_head") ? "body" : "full")
 
     add("steps", whole: "max_steps", default: 100_000)
@@ -158,7 +162,8 @@ extension Recipe {
       }
       if !flag("start_from_pretrained", default: true), text("distill_teacher_config") == nil {
         throw Failure.recipe(
-          file, "it distils without a teacher: set 'distill_teacher_config', or start from "
+          file,
+          "it distils without a teacher: set 'distill_teacher_config', or start from "
             + "pretrained weights")
       }
     }
@@ -213,11 +218,13 @@ extension Recipe {
     return String(name.dropLast(5))
   }
 
-  /// The run directory of an official checkpoint, which is a model here; other paths as they are.
+  /// An official checkpoint that is there is read itself; one that is not stands for the run directory,
+  /// which is a model here. Other paths as they are.
   private static func weights(_ path: String) -> String {
+    guard path.hasSuffix(".pt"), !FileManager.default.fileExists(atPath: path) else { return path }
     let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
       .joined(separator: "/")
-    return path.hasSuffix(".pt") ? (folder.isEmpty ? "." : folder) : path
+    return folder.isEmpty ? "." : folder
   }
 
   /// The shards of an official manifest: those named after it.

@@ -70,6 +70,8 @@ struct ModelFiles: Sendable {
       candidates = [named]
     } else if let folder {
       candidates = ["\(folder)/\(named)", named]
+    } else if case .known = place {
+      candidates = [named]
     }
     return candidates.first(where: fileExists)
   }

@@ -51,7 +51,9 @@ struct PocketTTSModel: Model {
   }
 
   /// Makes it a model with another kind of flow head, whose weights are elsewhere.
-  mutating func changeHead(to type: Configuration.FlowType) { configuration.flowLM.flow.type = type }
+  mutating func changeHead(to type: Configuration.FlowType) {
+    configuration.flowLM.flow.type = type
+  }
 
   private static func configuration(_ file: String) throws -> Configuration {
     try Configuration(yaml: String(decoding: readFile(file), as: UTF8.self), file: file)

@@ -107,7 +107,11 @@ struct TrainingStart {
   private mutating func learnHead(
     _ options: HeadDistillation, _ own: PocketTTSModel, _ fresh: InitialWeights
   ) throws {
-    let source = try options.teacher.map { try PocketTTSModel(path: $0) } ?? own
+    let source =
+      try options.teacher.map { path in
+        path.hasSuffix(".pt")
+          ? own.with(try TrainingCheckpoint(path: path)) : try PocketTTSModel(path: path)
+      } ?? own
     let teacher = try source.languageModelTensors()
     let head =
       try options.head.map { try PocketTTSModel.languageModelTensors(at: $0) }
@@ -123,7 +127,8 @@ struct TrainingStart {
     }
     guard !options.isDrifting || model.configuration.flowLM.flow.type == .drifting else {
       throw Failure(
-        .usage, problem: "a head of type \(model.configuration.flowLM.flow.type.rawValue) cannot "
+        .usage,
+        problem: "a head of type \(model.configuration.flowLM.flow.type.rawValue) cannot "
           + "learn by drifting", remedy: "add --objective drifting, or use --head-loss mse")
     }
     teacherDigest = ModelInterface.digest(of: teacher.map { ($0.key, $0.value) })
@@ -150,8 +155,11 @@ extension PocketTTSModel {
     Dictionary(uniqueKeysWithValues: try files.flowLM().all().map { ($0.name, $0.tensor) })
   }
 
-  /// The same of a model directory or of a file of weights.
+  /// The same of a model directory, of a file of weights or of a checkpoint of the official trainer.
   static func languageModelTensors(at path: String) throws -> LanguageModelTensors {
+    if path.hasSuffix(".pt") {
+      return try TrainingCheckpoint(path: path).tensors(under: "flow_lm.")
+    }
     guard path.hasSuffix(".safetensors"), fileExists(path) else {
       return try PocketTTSModel(path: path).languageModelTensors()
     }

@@ -1,0 +1,2 @@
+import Base
+import Testing
