@@ -178,7 +178,8 @@ where tested.contains(row.name) {
 }
 targets.append(
   .testTarget(
-    name: "ToolTests", dependencies: [testSupport, "Base", "Audio", "Safetensors", "Records"],
+    name: "ToolTests",
+    dependencies: [testSupport, "Base", "Audio", "Safetensors", "Pickles", "Records"],
     path: "Tests/ToolTests", swiftSettings: swiftSettings))
 
 let package = Package(

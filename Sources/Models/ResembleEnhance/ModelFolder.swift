@@ -73,7 +73,7 @@ struct ModelFolder {
     try StateLayout(parameters.part, names: file.names).check(shapes, parameters, file: weights)
     var members = [PickledMember(.string("module"), PickledValue(tensors))]
     for key in StateFile.counts {
-      let count = file.metadata[key].flatMap { Int64($0) } ?? 0
+      guard let count = file.metadata[key].flatMap({ Int64($0) }) else { continue }
       members.append(PickledMember(.string(key), .integer(count)))
     }
     let output = try RunDirectory.create(directory, parameters)
