@@ -23,7 +23,7 @@ let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
 let cModules = ["CKernels", "CSentencePiece", "CCurl", "CMPI"]
 
 /// Models: folders of `Sources/Models`. Target, tests and the registry's dependency follow from the name.
-let models = ["PocketTTS"]
+let models = ["PocketTTS", "ResembleEnhance"]
 
 let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Base", [crypto]),
@@ -31,6 +31,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Audio", ["Base", "CSndfile", "CSamplerate"]),
   ("Text", ["Base", "CSentencePiece"]),
   ("Safetensors", ["Base"]),
+  ("Pickles", ["Base", "Safetensors"]),
   ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
   ("Hub", ["Base", "CCurl", crypto]),
   ("Processes", ["Base", "CMPI"]),
@@ -39,7 +40,9 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
   (
     "ModelInterface",
-    ["Base", "Tensors", "Safetensors", "NeuralNetworks", "Audio", "Text", "Records"]
+    [
+      "Base", "Tensors", "Safetensors", "Pickles", "NeuralNetworks", "Audio", "Text", "Records",
+    ]
   ),
   ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
   (
@@ -54,12 +57,12 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
 
 /// What a model may import.
 let modelNeeds: [Target.Dependency] = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Hub", "NeuralNetworks", "ModelInterface",
-  "Mimi", yams,
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Hub", "NeuralNetworks",
+  "ModelInterface", "Mimi", yams,
 ]
 
 let registry: (name: String, needs: [Target.Dependency]) = (
-  "ModelRegistry", ["Base", "ModelInterface"] + models.map { .target(name: $0) }
+  "ModelRegistry", ["Base", "Pickles", "ModelInterface"] + models.map { .target(name: $0) }
 )
 
 /// What the tools that speak have in common.
@@ -106,7 +109,7 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   (
     "tts-model",
     [
-      "Base", "Safetensors", "Audio", "Tensors", "Hub", "Training", "ModelInterface",
+      "Base", "Safetensors", "Pickles", "Audio", "Tensors", "Hub", "Training", "ModelInterface",
       "ModelRegistry",
     ]
   ),
@@ -157,8 +160,8 @@ targets.append(
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Records", "Hub", "Filters", "Training",
-  "Server", "PocketTTS",
+  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub", "Filters",
+  "Training", "Server", "PocketTTS", "ResembleEnhance",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(
@@ -175,7 +178,8 @@ where tested.contains(row.name) {
 }
 targets.append(
   .testTarget(
-    name: "ToolTests", dependencies: [testSupport, "Base", "Audio", "Safetensors", "Records"],
+    name: "ToolTests",
+    dependencies: [testSupport, "Base", "Audio", "Safetensors", "Pickles", "Records"],
     path: "Tests/ToolTests", swiftSettings: swiftSettings))
 
 let package = Package(

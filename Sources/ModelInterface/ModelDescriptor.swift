@@ -108,6 +108,8 @@ public protocol Model: Sendable {
   func averaged(with others: [any Model], shares: [Double]) throws -> any Model
   /// Writes the model as one directory with official names.
   func write(to directory: String, as form: ModelForm) throws
+  /// Writes the weights that its own trainer keeps in a checkpoint, as a PyTorch file.
+  func writeCheckpoint(to path: String) throws
 }
 
 /// How a model directory is written.

@@ -228,11 +228,13 @@ extension Recipe {
     return String(name.dropLast(5))
   }
 
-  /// The run directory of an official checkpoint, which is a model here; other paths as they are.
+  /// An official checkpoint that is there is read itself; one that is not stands for the run directory,
+  /// which is a model here. Other paths as they are.
   private static func weights(_ path: String) -> String {
+    guard path.hasSuffix(".pt"), !FileManager.default.fileExists(atPath: path) else { return path }
     let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
       .joined(separator: "/")
-    return path.hasSuffix(".pt") ? (folder.isEmpty ? "." : folder) : path
+    return folder.isEmpty ? "." : folder
   }
 
   /// The shards of an official manifest: those named after it.

@@ -5,18 +5,23 @@ import Foundation
 import Hub
 import ModelInterface
 import ModelRegistry
+import Pickles
 import Tensors
 
-/// `tts-model convert`, also called `export`: a model in the official form.
+/// `tts-model convert`, also called `export`: a model in the official form, from a trainer's checkpoint or to
+/// one.
 struct Convert: Tool {
   static let tool = ToolDescription(
     name: "tts-model convert",
-    abstract: "Write a model, or a run's, as one directory in the official form.",
+    abstract: "Write a model, or what a trainer keeps of one, as one directory; or the way back.",
     examples: [
       "tts-model convert old/config.yaml -o MODEL",
       "tts-model export runs/mine -o MODEL",
       "tts-model export runs/mine --voices bank.ttsr -o MODEL",
       "tts-model export runs/mine --checkpoint 4000 --precision bf16 --name me/my-voice -o MODEL",
+      "tts-model convert --config english checkpoint_00400000.pt -o MODEL",
+      "tts-model convert runs/enhancer_stage2 -o ENHANCE",
+      "tts-model convert --to pt MODEL -o model.pt",
     ],
     discussion: """
       Takes any model that the tools can open, runs and the older form with separate files for the \
@@ -24,6 +29,11 @@ struct Convert: Tool {
       names, config.yaml of the official schema, and the tokenizer, and loads in the official package: \
       without --name in that directory, since its relative paths count from the working directory; \
       with it anywhere, once the files are on the hub.
+
+      Takes the PyTorch files of other trainers too, and runs nothing that is in them: checkpoints of \
+      the official trainer of Pocket TTS, whose --config must be named and whose codec comes from \
+      there; and run directories of Resemble-Enhance, or their mp_rank_00_model_states.pt. With --to \
+      pt the output is such a file, or such a run directory, again.
       """)
 
   static var configuration: CommandConfiguration {
@@ -34,17 +44,31 @@ struct Convert: Tool {
 
   @Argument(
     help: ArgumentHelp(
-      "A model directory, a run, a checkpoint, a YAML file, or an official name.",
-      valueName: "model"))
+      """
+      A model directory, a run, a checkpoint, a YAML file, or an official name; or a PyTorch file of \
+      another trainer, or a run directory of Resemble-Enhance.
+      """, valueName: "model"))
   var model: String
+  @Option(
+    help: ArgumentHelp(
+      """
+      Of a PyTorch file: the YAML file of its model, or an official name; for Resemble-Enhance the \
+      hparams.yaml of its run (default: the one where it lies).
+      """, valueName: "config"))
+  var config: String?
+  @Option(
+    help: ArgumentHelp(
+      "What to write: model, a model directory, or pt, what the model's own trainer keeps.",
+      valueName: "form"))
+  var to = Target.model
   @Option(
     help: ArgumentHelp(
       "Of a run: its checkpoint of this step instead of its last model.", valueName: "step"))
   var checkpoint: Int?
   @Flag(
     help: """
-      Of a run: the parameters themselves instead of their running average; of its last checkpoint \
-      where --checkpoint names none.
+      Of a run or a PyTorch file: the parameters themselves instead of their running average; of a \
+      run's last checkpoint where --checkpoint names none.
       """)
   var raw = false
   @Option(
@@ -68,7 +92,7 @@ struct Convert: Tool {
   var voices: [String] = []
   @Option(
     name: [.customShort("o"), .long],
-    help: ArgumentHelp("The directory to make.", valueName: "dir"))
+    help: ArgumentHelp("The directory, or the file, to make.", valueName: "path"))
   var output: String
   @OptionGroup var common: CommonOptions
 
@@ -83,14 +107,41 @@ struct Convert: Tool {
   }
 
   func execute(_ run: ToolRun) throws {
-    try requireNoModel(in: output)
-    let voices = try ExportedVoices(voices)
-    let model = try openModel(model, checkpoint: checkpoint, raw: raw)
     let form = ModelForm(precision: precision, hubFolder: name)
-    if self.voices.isEmpty {
-      try model.write(to: output, as: form)
-    } else {
-      try write(model, form, with: voices, run)
+    if let file = try ModelRegistry.checkpointFile(model) {
+      guard to == .model, checkpoint == nil, voices.isEmpty else {
+        throw Failure(
+          .usage, subject: model, problem: "a PyTorch file is read as it is",
+          remedy: "leave out --to, --checkpoint and --voices")
+      }
+      try requireNoModel(in: output)
+      let source = try TorchFile(path: file)
+      try ModelRegistry.checkpointForm(of: source).convert(
+        source,
+        CheckpointConversion(configuration: config, raw: raw, form: form, directory: output))
+      return
+    }
+    guard config == nil else {
+      throw Failure(
+        .usage, subject: model, problem: "it has a configuration of its own",
+        remedy: "leave out --config, which is for PyTorch files")
+    }
+    switch to {
+    case .model:
+      try requireNoModel(in: output)
+      let exported = try ExportedVoices(voices)
+      let model = try openModel(model, checkpoint: checkpoint, raw: raw)
+      if voices.isEmpty {
+        try model.write(to: output, as: form)
+      } else {
+        try write(model, form, with: exported, run)
+      }
+    case .pt:
+      guard voices.isEmpty else {
+        throw Failure(
+          .usage, problem: "--voices are for model directories", remedy: "leave them out")
+      }
+      try writeCheckpoint(form)
     }
   }
 
@@ -112,4 +163,33 @@ struct Convert: Tool {
     }
     run.say("\(names.count) voices: \(names.joined(separator: ", "))")
   }
+
+  private func writeCheckpoint(_ form: ModelForm) throws {
+    guard form == ModelForm() else {
+      throw Failure(
+        .usage, problem: "--precision and --name are for model directories",
+        remedy: "leave them out")
+    }
+    for form in ModelRegistry.checkpointForms where form.exports(model) {
+      guard checkpoint == nil, !raw else {
+        throw Failure(
+          .usage, subject: model, problem: "it is no run",
+          remedy: "leave out --checkpoint and --raw")
+      }
+      try form.export?(model, output)
+      return
+    }
+    guard !fileExists(output) else {
+      throw Failure(
+        .cannotCreate, subject: output, problem: "it exists",
+        remedy: "choose another name or remove it first")
+    }
+    try openModel(model, checkpoint: checkpoint, raw: raw).writeCheckpoint(to: output)
+  }
+}
+
+/// What `tts-model convert` writes.
+enum Target: String, CaseIterable, ExpressibleByArgument {
+  case model
+  case pt
 }

@@ -114,7 +114,11 @@ struct TrainingStart {
   private mutating func learnHead(
     _ options: HeadDistillation, _ own: PocketTTSModel, _ fresh: InitialWeights
   ) throws {
-    let source = try options.teacher.map { try PocketTTSModel(path: $0) } ?? own
+    let source =
+      try options.teacher.map { path in
+        path.hasSuffix(".pt")
+          ? own.with(try TrainingCheckpoint(path: path)) : try PocketTTSModel(path: path)
+      } ?? own
     let teacher = try source.languageModelTensors()
     var head = try fresh.languageModel()
     if let path = options.head {
@@ -161,8 +165,11 @@ extension PocketTTSModel {
     Dictionary(uniqueKeysWithValues: try files.flowLM().all().map { ($0.name, $0.tensor) })
   }
 
-  /// The same of a model directory or of a file of weights.
+  /// The same of a model directory, of a file of weights or of a checkpoint of the official trainer.
   static func languageModelTensors(at path: String) throws -> LanguageModelTensors {
+    if path.hasSuffix(".pt") {
+      return try TrainingCheckpoint(path: path).tensors(under: "flow_lm.")
+    }
     guard path.hasSuffix(".safetensors"), fileExists(path) else {
       return try PocketTTSModel(path: path).languageModelTensors()
     }

@@ -10,6 +10,8 @@ struct WeightFiles: Sendable {
   let locations: ModelFiles
   /// What is done to each tensor of the language model, in turn; keys are without the `flow_lm.` prefix.
   var changes: [@Sendable (_ key: String, _ tensor: Tensor) throws -> Tensor] = []
+  /// Whose tensors stand for those of the files.
+  var checkpoint: TrainingCheckpoint?
 
   init(configuration: Configuration, locations: ModelFiles) {
     self.configuration = configuration
@@ -31,6 +33,7 @@ struct WeightFiles: Sendable {
   }
 
   private func storedFlowLM(_ packing: WeightFormat?) throws -> Weights {
+    if let weights = checkpoint.flatMap({ Self.weights($0, "flow_lm", packing) }) { return weights }
     guard let named = configuration.flowLM.weightsPath else {
       return try bundle("flow_lm", packing)
     }
@@ -44,11 +47,21 @@ struct WeightFiles: Sendable {
   ///
   /// - Parameter packing: how matrices are packed for inference.
   func mimi(packing: WeightFormat? = nil) throws -> Weights {
+    if let weights = checkpoint.flatMap({ Self.weights($0, "mimi", packing) }) { return weights }
     guard let named = configuration.mimi.weightsPath else { return try bundle("mimi", packing) }
     let path = try locations.path(of: named)
     return Weights(
       try Self.legacyMimi(SafetensorsFile(path: path)), subject: path, packing: packing,
       packed: try packing.map { try PackedWeights(of: path, part: "mimi", format: $0) })
+  }
+
+  /// The tensors of a part in a checkpoint; nil where it has none.
+  private static func weights(
+    _ checkpoint: TrainingCheckpoint, _ part: String, _ packing: WeightFormat?
+  ) -> Weights? {
+    let tensors = checkpoint.tensors(under: part + ".")
+    guard !tensors.isEmpty else { return nil }
+    return Weights(tensors, subject: checkpoint.path, packing: packing)
   }
 
   /// The path of the whole-model file.
@@ -62,12 +75,18 @@ struct WeightFiles: Sendable {
 
   /// What the file of the whole model says of itself; nothing where the parts have files of their own.
   func metadata() throws -> [String: String] {
-    guard configuration.flowLM.weightsPath == nil else { return [:] }
+    guard configuration.flowLM.weightsPath == nil, checkpoint == nil,
+      try !bundlePath().hasSuffix(".pt")
+    else { return [:] }
     return try SafetensorsFile(path: bundlePath()).metadata
   }
 
   private func bundle(_ part: String, _ packing: WeightFormat?) throws -> Weights {
     let path = try bundlePath()
+    if path.hasSuffix(".pt") {
+      let checkpoint = try TrainingCheckpoint(path: path)
+      return Self.weights(checkpoint, part, packing) ?? Weights([:], subject: path)
+    }
     let file = try SafetensorsFile(path: path)
     let known = ["flow_lm.", "mimi."]
     if let stranger = file.names.first(where: { name in !known.contains { name.hasPrefix($0) } }) {
