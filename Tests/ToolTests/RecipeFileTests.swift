@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import TestSupport
 import Testing
@@ -42,10 +43,13 @@ import Testing
       [
         "--recipe", path, "--model", model, "--train", "train.ttsr", "--valid", "train.ttsr",
         "--run", "run", "--batch", "2", "--accumulate", "1", "--prompts", "auto", "--dry-run", "-T",
-        "1",
+        "1", "--report", "report.json",
       ] + sizes(recipe), directory: folder.path)
     #expect(result.code == 0, "\(result.errors)")
     #expect(result.text.contains("parameters that train"))
+    let report = try JSON.parse(folder.read("report.json"))
+    let trained = try #require(report["counts"]?["trained_parameters"]?.integer)
+    #expect(result.text.contains(String(trained)))
     // What it stands for names its data, its model and its run.
     let shown = try runTool("tts-train", ["recipe", path])
     #expect(shown.code == 0, "\(shown.errors)")

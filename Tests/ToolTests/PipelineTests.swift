@@ -1,0 +1,70 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The pipelines for recordings of one's own, on a small model.
+@Suite(.enabled(if: isBuilt("tts-train"))) struct PipelineTests {
+  let folder: ScratchFolder
+
+  init() throws {
+    folder = try ScratchFolder()
+    var list = ""
+    for (number, word) in "zero one two three four five six seven".split(separator: " ")
+      .enumerated()
+    {
+      let pitch = 100 + 15 * Double(number)
+      // Something like a voice: harmonics that come and go.
+      let sound = (0..<24_000).map { place -> Float in
+        let time = Double(place) / 24_000
+        let harmonics = (1...12).reduce(0.0) {
+          $0 + sin(2 * .pi * pitch * Double($1) * time) / Double($1)
+        }
+        return Float(0.2 * harmonics * pow(sin(4 * .pi * time), 2))
+      }
+      try folder.write(wave([sound], rate: 24_000), to: "wavs/\(number).wav")
+      list += "wavs/\(number).wav|someone|Say \(word) times hello.\n"
+    }
+    try folder.write(list, to: "list.csv")
+  }
+
+  private func make(_ pipeline: String, _ more: String) throws -> ProcessResult {
+    try runShell(
+      """
+      unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL V   # the tests may have been started by make
+      exec make -f '\(packageFolder)/pipelines/\(pipeline)' MODEL='\(fixture("PocketTTS/lsd_train"))' \
+        METADATA=list.csv IMPORT_OPTIONS='--format list' SPLIT=train=0.5,valid=0.5 STEPS=2 BATCH=2 THREADS=1 \(more)
+      """, directory: folder.path)
+  }
+
+  @Test func guidanceIsBuiltInAfterFineTuning() throws {
+    let options = "RUN=run VOICE=wavs/1.wav REBAKE=1"
+    let first = try make("finetune.mk", options)
+    #expect(first.code == 0, "\(first.errors)")
+    #expect(first.text.contains("flow_diag") && first.text.contains("distill_mse"), "\(first.text)")
+    let record = String(decoding: try folder.read("run-guided/run.json"), as: UTF8.self)
+    #expect(record.contains("guidance"))
+    #expect(folder.has("run-speech.wav"))
+    #expect(
+      String(decoding: try folder.read("run-speech.wav.id"), as: UTF8.self).contains("run-guided"))
+    // Nothing has changed, and nothing is done.
+    let again = try make("finetune.mk", options)
+    #expect(again.code == 0 && again.text.isEmpty, "\(again.text)")
+    // Another model to learn from: the second run begins anew.
+    let other = try make("finetune.mk", options + " LR=1e-3")
+    #expect(other.code == 0, "\(other.errors)")
+    #expect(folder.has("run.1") && folder.has("run-guided.1"), "\(other.text)")
+  }
+
+  @Test func anotherLanguageHasATokenizerOfItsOwn() throws {
+    let result = try make("language.mk", "RUN=run PIECES=290 TOKENIZER_OPTIONS='--type bpe'")
+    #expect(result.code == 0, "\(result.errors)")
+    let config = String(decoding: try folder.read("run/config.yaml"), as: UTF8.self)
+    #expect(config.contains("n_bins: 290"))
+    let spoken = try runTool(
+      "tts-synth", ["--model", "run", "--max-frames", "3", "--text", "Say two.", "-o", "two.wav"],
+      directory: folder.path)
+    #expect(spoken.code == 0, "\(spoken.errors)")
+    let missing = try make("language.mk", "")
+    #expect(missing.code != 0 && missing.errors.contains("RUN= is missing"), "\(missing.errors)")
+  }
+}
