@@ -61,7 +61,7 @@ demo-control: demo ## what the text is worth in the demo: the same model trained
 	done
 
 .PHONY: demo-language
-demo-language: demo ## another language: the demo's model learns Esperanto, its text table fresh (DEMO=FOLDER STEPS=N)
+demo-language: demo ## another language: the demo's model learns Esperanto, its text table fresh (DEMO=FOLDER)
 	Scripts/dependencies demo-language
 	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo-language.mk
 
