@@ -37,11 +37,11 @@ public final class AtomicFile: @unchecked Sendable {
     let path = path
     let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
     temporaryPath = "\(path[..<cut]).\(path[cut...]).tmp-\(TemporaryFiles.newSuffix())"
-    descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    let created = TemporaryFiles.create(temporaryPath)
+    descriptor = created.descriptor
     guard descriptor >= 0 else {
-      throw Failure.systemCall("create", path, writing: true, code: errno)
+      throw Failure.systemCall("create", path, writing: true, code: created.code)
     }
-    TemporaryFiles.add(temporaryPath)
   }
 
   private static func target(of path: String) -> String {
@@ -147,23 +147,35 @@ public struct BrokenPipe: Error, Sendable {
 
 /// The temporary files of this process, so that a signal can remove them.
 public enum TemporaryFiles {
-  private static let paths = Locked<Set<String>>([])
+  /// nil once they are deleted, which the process does before it ends.
+  private static let paths = Locked<Set<String>?>([])
   private static let counter = AtomicCounter()
 
   /// The end of a temporary name that no other thread and no other process uses.
   public static func newSuffix() -> String { "\(getpid())-\(counter.take())" }
 
-  /// Remembers a file.
-  public static func add(_ path: String) { paths.withLock { _ = $0.insert(path) } }
+  /// Creates a file and remembers it; none any more when the process is ending, in which other threads may
+  /// still be at work.
+  ///
+  /// - Returns: its descriptor, for writing; negative when it could not be created, and why.
+  static func create(_ path: String) -> (descriptor: Int32, code: Int32) {
+    paths.withLock { paths in
+      guard paths != nil else { return (-1, ECANCELED) }
+      let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { return (descriptor, errno) }
+      paths?.insert(path)
+      return (descriptor, 0)
+    }
+  }
 
   /// Forgets a file.
-  public static func remove(_ path: String) { paths.withLock { _ = $0.remove(path) } }
+  static func remove(_ path: String) { paths.withLock { _ = $0?.remove(path) } }
 
-  /// Deletes all remembered files.
+  /// Deletes all remembered files, for good.
   public static func deleteAll() {
-    paths.withLock { set in
-      for path in set { unlink(path) }
-      set.removeAll()
+    paths.withLock { paths in
+      for path in paths ?? [] { unlink(path) }
+      paths = nil
     }
   }
 }
