@@ -1,4 +1,4 @@
-import Glibc
+public import Glibc
 
 /// An output file that has its name only when it is whole: written under a temporary name beside
 /// it, then synchronised and renamed. An existing file is replaced; of a link, what it points at. A
@@ -157,11 +157,14 @@ public enum TemporaryFiles {
   /// Creates a file and remembers it; none any more when the process is ending, in which other threads may
   /// still be at work.
   ///
-  /// - Returns: its descriptor, for writing; negative when it could not be created, and why.
-  static func create(_ path: String) -> (descriptor: Int32, code: Int32) {
+  /// - Parameter access: `O_WRONLY` or `O_RDWR`.
+  /// - Returns: its descriptor; negative when it could not be created, and why.
+  public static func create(
+    _ path: String, access: Int32 = O_WRONLY, mode: mode_t = 0o666
+  ) -> (descriptor: Int32, code: Int32) {
     paths.withLock { paths in
       guard paths != nil else { return (-1, ECANCELED) }
-      let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+      let descriptor = open(path, access | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
       guard descriptor >= 0 else { return (descriptor, errno) }
       paths?.insert(path)
       return (descriptor, 0)
@@ -169,7 +172,7 @@ public enum TemporaryFiles {
   }
 
   /// Forgets a file.
-  static func remove(_ path: String) { paths.withLock { _ = $0?.remove(path) } }
+  public static func remove(_ path: String) { paths.withLock { _ = $0?.remove(path) } }
 
   /// Deletes all remembered files, for good.
   public static func deleteAll() {

@@ -13,11 +13,11 @@ final class SpillFile {
   /// Makes an empty file.
   init(path: String) throws {
     self.path = path
-    descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    let created = TemporaryFiles.create(path, access: O_RDWR, mode: 0o600)
+    descriptor = created.descriptor
     guard descriptor >= 0 else {
-      throw Failure.systemCall("create", path, writing: true, code: errno)
+      throw Failure.systemCall("create", path, writing: true, code: created.code)
     }
-    TemporaryFiles.add(path)
   }
 
   deinit {
