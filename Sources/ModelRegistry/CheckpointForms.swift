@@ -10,10 +10,15 @@ extension ModelRegistry {
     PocketTTS.checkpointForm, ResembleEnhance.checkpointForm,
   ]
 
+  /// Whether a path is that of a PyTorch file, by its name.
+  static func isCheckpoint(_ path: String) -> Bool {
+    [".pt", ".pth", ".ckpt"].contains(where: path.hasSuffix)
+  }
+
   /// The PyTorch file that a path names: itself, or the one in a directory of another trainer; nil where
   /// it names something else.
   public static func checkpointFile(_ path: String) throws -> String? {
-    if [".pt", ".pth", ".ckpt"].contains(where: path.hasSuffix) { return path }
+    if isCheckpoint(path) { return path }
     for form in checkpointForms {
       if let file = try form.file(path) { return file }
     }

@@ -16,8 +16,18 @@ public enum ModelRegistry {
   ///
   /// - Throws: `noInput` when it is none of these; `configuration` when its content is wrong.
   public static func open(_ path: String) throws -> any Model {
+    for form in checkpointForms where form.exports(path) {
+      throw Failure(
+        .configuration, subject: path, problem: "a model of \(form.name), which does not speak",
+        remedy: "give a model of " + descriptors.map(\.name).joined(separator: " or "))
+    }
     for descriptor in descriptors where descriptor.recognizes(path) {
       return try descriptor.open(path)
+    }
+    if isCheckpoint(path), fileExists(path) {
+      throw Failure(
+        .configuration, subject: path, problem: "a PyTorch file, not a model",
+        remedy: "make one of it with tts-model convert")
     }
     throw Failure(
       .noInput, subject: path, problem: "not a model",

@@ -8,6 +8,8 @@ enum PickleGlobal: Equatable {
   case size
   case rebuildTensor
   case rebuildParameter
+  /// What makes bytes of a text before protocol 3.
+  case encode
   /// The class of storages with elements of this type.
   case storage(ElementType)
 
@@ -26,6 +28,7 @@ enum PickleGlobal: Equatable {
     case ("torch", "Size"): self = .size
     case ("torch._utils", "_rebuild_tensor_v2"): self = .rebuildTensor
     case ("torch._utils", "_rebuild_parameter"): self = .rebuildParameter
+    case ("_codecs", "encode"): self = .encode
     case ("torch", _):
       guard let type = Self.storages[name] else { throw .refusedGlobal("\(module).\(name)") }
       self = .storage(type)

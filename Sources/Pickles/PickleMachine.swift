@@ -289,6 +289,11 @@ struct PickleMachine {
     case .set where arguments.count == 1:
       push(.set, try items(of: arguments[0], .list, .tuple, .set))
     case .size where arguments.count == 1: push(.tuple, try items(of: arguments[0], .tuple, .list))
+    case .encode where arguments.count == 2:
+      guard case .string(let text) = arguments[0], case .string("latin1") = arguments[1],
+        text.unicodeScalars.allSatisfy({ $0.value < 256 })
+      else { throw damaged() }
+      stack.append(.bytes(text.unicodeScalars.map { UInt8($0.value) }))
     case .rebuildTensor where arguments.count >= 4:
       stack.append(.tensor(try tensor(arguments)))
     case .rebuildParameter where !arguments.isEmpty:

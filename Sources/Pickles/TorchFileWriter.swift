@@ -56,10 +56,11 @@ struct PickleWriter {
       output.append(value.bitPattern.byteSwapped)
     case .string(let text): write(text)
     case .bytes(let bytes):
-      // Protocol 2 has no bytes of its own; these instructions of protocol 3 are read all the same.
-      opcode("B")
-      output.append(UInt32(bytes.count))
-      output.bytes += bytes
+      // Protocol 2 has no bytes of its own.
+      global("_codecs", "encode")
+      let text = String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+      try write(tuple: [.string(text), .string("latin1")])
+      opcode("R")
     case .list(let values):
       opcode("]")
       opcode("(")

@@ -49,8 +49,9 @@ struct TaskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      The teacher's model. Default: a frozen copy of the model as it begins. Of another model a \
-      student takes its start weights.
+      The teacher's model, or a checkpoint (.pt) of the official trainer, whose configuration is that \
+      of --model. Default: a frozen copy of the model as it begins. Of another model a student takes \
+      its start weights.
       """, valueName: "path"))
   var teacher: String?
 
@@ -70,7 +71,10 @@ struct TaskOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A model that the student's backbone begins as rather than as the teacher's.",
+      """
+      A model, a file of weights or a checkpoint (.pt) of the official trainer, that the student's \
+      backbone begins as rather than as the teacher's.
+      """,
       valueName: "path"))
   var studentFrom: String?
 
@@ -91,7 +95,10 @@ struct TaskOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A model, or a file of weights, whose flow head the new one begins as.", valueName: "path"))
+      """
+      A model, a file of weights or a checkpoint (.pt) of the official trainer, whose flow head the new \
+      one begins as.
+      """, valueName: "path"))
   var headFrom: String?
 
   func validate() throws {

@@ -61,6 +61,25 @@ private func torchFile(_ name: String) throws -> TorchFile {
     #expect(file.content["bytes"] == .bytes([0, 255]))
   }
 
+  /// A checkpoint of DeepSpeed with tensors as a pickle may hold them, which the package's fixtures have.
+  @Test(.enabled(if: hasFixture("ResembleEnhance/layout/odd.pt")))
+  func aCheckpointOfDeepSpeedIsRead() throws {
+    let file = try TorchFile(path: fixture("ResembleEnhance/layout/odd.pt"))
+    let tensors = try #require(file.content["module"]?.tensors)
+    let expected = try SafetensorsFile(path: fixture("ResembleEnhance/layout/odd.safetensors"))
+    for name in expected.names {
+      let array = try file.array(#require(tensors[name]))
+      #expect(array.shape == expected.shape(of: name), "\(name)")
+      switch array.type {
+      case .i64, .i32, .u8, .bool: continue
+      default: #expect(try array.floats() == expected.floats(name), "\(name)")
+      }
+    }
+    #expect(try file.array(#require(tensors["long"])) == ArrayData([-(1 << 40), 7] as [Int64]))
+    #expect(file.content["optimizer"]?["param_groups"] != nil)
+    #expect(file.content["sparse_tensor_module_names"] == .set([]))
+  }
+
   @Test func filesWithoutSumsAreRead() throws {
     let file = try torchFile("no_sums")
     let tensor = try #require(file.content.tensors?["a"])

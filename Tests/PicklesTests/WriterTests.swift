@@ -97,6 +97,9 @@ import Testing
   func pyTorchReadsIt() throws {
     _ = try rewrite(TorchFile(path: fixture("Torch/tensors.pt")), to: "x.pt")
     _ = try rewrite(TorchFile(path: fixture("Torch/plain.pt")), to: "y.pt")
+    let bytes = PickledValue(["a": .bytes([0, 0x7F, 0xFF]), "b": .bytes([])])
+    try writeTorchFile(bytes, to: folder.file("z.pt")) { _, _ in }
+    #expect(try TorchFile(path: folder.file("z.pt")).content == bytes)
     let script = """
       import sys, torch
       from safetensors.torch import load_file
@@ -109,6 +112,7 @@ import Testing
       original = torch.load(sys.argv[1] + "/plain.pt", weights_only=True)
       copy = torch.load("y.pt", weights_only=True)
       assert original.keys() == copy.keys()
+      assert torch.load("z.pt", weights_only=True) == {"a": bytes([0, 127, 255]), "b": b""}
       assert all(torch.equal(original[k], copy[k]) if k == "parameter" else original[k] == copy[k] for k in copy)
       """
     let result = try runShell(

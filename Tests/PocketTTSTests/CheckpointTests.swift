@@ -35,6 +35,23 @@ import Testing
     #expect(try start.teacherDigest == TrainingStart(model, task).teacherDigest)
   }
 
+  @Test func aBackboneMayLearnFromOne() throws {
+    var backbone = BackboneDistillation()
+    var task = TrainingTask()
+    task.overrides = [TrainingTask.Override(key: "flow_lm.transformer.num_layers", value: "1")]
+    func start(teacher: String) throws -> TrainingStart {
+      backbone.teacher = teacher
+      task.distillation = .backbone(backbone)
+      return try TrainingStart(model, task)
+    }
+    let own = try start(teacher: model.path)
+    let other = try start(teacher: folder.file("x.pt"))
+    #expect(own.teacherDigest == other.teacherDigest)
+    #expect(own.tensors.mapValues(\.values) == other.tensors.mapValues(\.values))
+    backbone.student = folder.file("x.pt")
+    #expect(try start(teacher: model.path).tensors.count == own.tensors.count)
+  }
+
   /// `weights_path` may name one, as the recipes of the official trainer have it.
   @Test func aConfigurationMayNameOne() throws {
     let named = try model.setting([

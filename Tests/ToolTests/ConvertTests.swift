@@ -128,6 +128,8 @@ struct ConvertTests {
       try convert(["--config", model, name, "-o", "x"], code: code, "\(name): ", words)
     }
     try convert(["good.pt", "-o", "x"], code: 64, "--config")
+    let info = try runTool("tts-model", ["info", "good.pt"], directory: folder.path)
+    #expect(info.code == 78 && info.errors.contains("tts-model convert"), "\(info.errors)")
     try convert(["--config", model, "--to", "pt", "good.pt", "-o", "x"], code: 64, "--to")
     try convert(["--config", model, "--checkpoint", "3", "good.pt", "-o", "x"], code: 64)
     try convert(["--config", model, model, "-o", "x"], code: 64, "--config")
@@ -244,6 +246,8 @@ struct ConvertTests {
     }
     try convert(["run/ds/G/default/mp_rank_00_model_states.pt", "-o", "by file"])
     #expect(try folder.read("by file/model.safetensors") == folder.read("model/model.safetensors"))
+    let info = try runTool("tts-model", ["info", "model"], directory: folder.path)
+    #expect(info.code == 78 && info.errors.contains("a model of Resemble-Enhance"))
     try convert(["--to", "pt", "model", "-o", "back"], code: 73, "there is a checkpoint already")
     try convert(["run", "-o", "model"], code: 73, "there is a model already")
   }

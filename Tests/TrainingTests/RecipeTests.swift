@@ -123,6 +123,11 @@ import Testing
       other.contains(
         "--teacher english --teacher-set flow_lm.transformer.num_layers=24 "
           + "--teacher-set weights_path=runs/scratch/model.safetensors"))
+    // A checkpoint that is there is read itself.
+    let folder = try ScratchFolder()
+    let path = try folder.write([], to: "checkpoint_00400000.pt")
+    let here = depth.replacing("runs/scratch/checkpoint_00400000.pt", with: path)
+    #expect(try Recipe(yaml: here, file: "r").arguments().contains("weights_path=\(path)"))
   }
 
   /// What the official reader refuses is refused, but for what only Python would mind.

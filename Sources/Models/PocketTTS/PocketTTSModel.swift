@@ -47,6 +47,7 @@ struct PocketTTSModel: Model {
     var model = self
     model.configuration = try configuration.setting(overrides, file: path)
     model.files = WeightFiles(configuration: model.configuration, locations: locations)
+    model.files.checkpoint = files.checkpoint
     return model
   }
 

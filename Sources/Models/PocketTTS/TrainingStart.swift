@@ -42,11 +42,11 @@ struct TrainingStart {
       if !task.isFresh { subject = try model.files.flowLM().subject }
     case .backbone(let options) where options.teacher == nil:
       tensors = try Self.tensors(model, task, fresh, newHead: type != ownType)
-      try learnBackbone(options)
+      try learnBackbone(options, source)
     case .backbone(let options):
       // All that can be seeded comes from the teacher.
       tensors = try fresh.languageModel()
-      try learnBackbone(options)
+      try learnBackbone(options, source)
     case .head(let options):
       tensors = [:]
       try learnHead(options, source, fresh)
@@ -70,11 +70,19 @@ struct TrainingStart {
 
   // MARK: Distillation
 
-  private mutating func learnBackbone(_ options: BackboneDistillation) throws {
+  /// A model, or what a checkpoint of the official trainer makes of the own one.
+  private static func teacher(_ path: String, _ own: PocketTTSModel) throws -> PocketTTSModel {
+    path.hasSuffix(".pt")
+      ? own.with(try TrainingCheckpoint(path: path)) : try PocketTTSModel(path: path)
+  }
+
+  private mutating func learnBackbone(
+    _ options: BackboneDistillation, _ own: PocketTTSModel
+  ) throws {
     var teacher = tensors
     var configuration = model.configuration
     if let path = options.teacher {
-      let source = try PocketTTSModel(path: path).setting(options.teacherOverrides)
+      let source = try Self.teacher(path, own).setting(options.teacherOverrides)
       configuration = source.configuration
       teacher = try source.languageModelTensors()
       let shrinking = try Shrinking(to: model.configuration)
@@ -114,11 +122,7 @@ struct TrainingStart {
   private mutating func learnHead(
     _ options: HeadDistillation, _ own: PocketTTSModel, _ fresh: InitialWeights
   ) throws {
-    let source =
-      try options.teacher.map { path in
-        path.hasSuffix(".pt")
-          ? own.with(try TrainingCheckpoint(path: path)) : try PocketTTSModel(path: path)
-      } ?? own
+    let source = try options.teacher.map { try Self.teacher($0, own) } ?? own
     let teacher = try source.languageModelTensors()
     var head = try fresh.languageModel()
     if let path = options.head {
