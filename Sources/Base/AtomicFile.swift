@@ -171,6 +171,13 @@ public enum TemporaryFiles {
     }
   }
 
+  /// Remembers a file that was created otherwise.
+  public static func add(_ path: String) {
+    paths.withLock { paths in
+      if paths == nil { unlink(path) } else { paths?.insert(path) }
+    }
+  }
+
   /// Forgets a file.
   public static func remove(_ path: String) { paths.withLock { _ = $0?.remove(path) } }
 

@@ -175,7 +175,8 @@ struct LearningHead {
     let temperature = try Weights(parameters, subject: "flow head")["flow"].tensor("temp", [1])
     let loss = try withParameters { names, values in
       try driftingLoss(
-        samples: data, positions: positions, temperature: temperature, options: options.drifting, inputs: [conditions] + values,
+        samples: data, positions: positions, temperature: temperature, options: options.drifting,
+        inputs: [conditions] + values,
         piece: max(1, Self.rowsOfPiece / draws)
       ) { range, values in
         let parameters = Dictionary(uniqueKeysWithValues: zip(names, values.dropFirst()))

@@ -233,9 +233,10 @@ struct PocketTTSTrainable: Trainable {
         options: options, random: &random)
     case .backbone: return .none
     case .head(_, let head):
-      return .imitation(HeadImitationDraws(
-        frames: frames, channels: channels, options: head, drifting: options.drifting,
-        random: &random))
+      return .imitation(
+        HeadImitationDraws(
+          frames: frames, channels: channels, options: head, drifting: options.drifting,
+          random: &random))
     }
   }
 

@@ -166,9 +166,10 @@ struct Shrinking {
       return state["z_proj.weight"] == nil ? .columns : nil
     default:
       guard name.hasPrefix(Self.layerPrefix) else { return nil }
-      if [".norm1.weight", ".norm1.bias", ".norm2.weight", ".norm2.bias", ".in_proj.weight",
-        ".linear1.weight"].contains(where: name.hasSuffix)
-      {
+      if [
+        ".norm1.weight", ".norm1.bias", ".norm2.weight", ".norm2.bias", ".in_proj.weight",
+        ".linear1.weight",
+      ].contains(where: name.hasSuffix) {
         return .columns
       }
       return [".out_proj.weight", ".linear2.weight"].contains(where: name.hasSuffix) ? .rows : nil

@@ -105,12 +105,14 @@ extension FlowLM {
       }, teachesEveryEnd: teachesEveryEnd)
     switch part {
     case .backbone:
-      return outputs(batch.compactMap(\.features?.values), layout, frames: batch.map(\.latents.rows))
+      return outputs(
+        batch.compactMap(\.features?.values), layout, frames: batch.map(\.latents.rows))
     case .layers(let count):
       let features = batch.compactMap(\.features?.values)
       let sequences = concatenateRows(features).gatherRows(
         layout.padded(features.map(\.rows)))
-      return outputs(sequences, layout, layers: count..<transformer.sizes.layers,
+      return outputs(
+        sequences, layout, layers: count..<transformer.sizes.layers,
         recomputing: recomputing)
     case nil:
       return outputs(
