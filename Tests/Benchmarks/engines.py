@@ -17,7 +17,7 @@ TRAINING = {"train": [], "train-k4": ["--multiplier", 4], "train-head": ["--tune
 
 def fewest_threads(job: str) -> int:
     """What takes long, or is much the same on one, is measured on more than one thread only."""
-    return 2 if job in TRAINING or job in ("pipe", "first") else 1
+    return 2 if job in TRAINING or job in ("pipe", "first", "batch") else 1
 
 
 class Failed(Exception):
