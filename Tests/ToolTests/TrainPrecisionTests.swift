@@ -17,7 +17,7 @@ import Testing
       """
       set -e
       head -n 120 '\(packageFolder)/pipelines/demo-sentences.txt' > sentences.txt
-      '\(packageFolder)/pipelines/speak' sentences.txt corpus kal slt > /dev/null
+      '\(packageFolder)/pipelines/speak' flite sentences.txt corpus kal slt > /dev/null
       tts-import -q --format list corpus/metadata.csv -o 1.ttsr
       tts-resample -q --rate 24000 1.ttsr | tts-vad -q | tts-tokenize -q --model '\(model)' |
         tts-mimi-encode -q --model '\(model)' -o 2.ttsr
