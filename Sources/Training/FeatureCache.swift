@@ -70,7 +70,8 @@ struct FeatureCache: Sendable {
   private static func stage(_ source: Source, variants: Int) -> Stage {
     let options = source.options
     var parameters = options.examples.recorded.merging([
-      "corpus": source.corpus.digest.description, "seed": "\(options.seed)",
+      "corpus": source.corpus.digest.description,
+      "precision": options.usesBFloat16 ? "bf16" : "f32", "seed": "\(options.seed)",
       "text-dropout": "\(options.loss.textDropout)", "variants": "\(variants)",
       "voice-dropout": "\(options.loss.voiceDropout)",
     ]) { $1 }
@@ -92,14 +93,11 @@ struct FeatureCache: Sendable {
   private func compute(
     _ shard: Int, of shards: Int, _ source: Source, _ observer: TrainingObserver
   ) throws {
-    let path = Self.path(folder, shard)
-    if FileManager.default.fileExists(atPath: path) {
-      // What is not whole counts as absent; what is whole must belong here.
-      guard let file = try? RecordFile(path: path) else {
-        return try write(shard, of: shards, source, observer)
-      }
-      guard file.headers.first?.stages.last?.id == stage.id else {
-        throw Failure.otherFeatures(folder, differing: file.headers.first?.stages.last, from: stage)
+    // What is not whole counts as absent; what is whole must belong here.
+    if let file = try? RecordFile(path: Self.path(folder, shard)) {
+      let found = file.headers.first?.stages.last
+      guard found?.id == stage.id else {
+        throw Failure.otherFeatures(folder, differing: found, from: stage)
       }
       if file.count == range(shard).count { return }
     }
@@ -115,7 +113,7 @@ struct FeatureCache: Sendable {
   ) throws {
     let writer = try RecordWriter(
       file: AtomicFile(path: Self.path(folder, shard)),
-      header: StreamHeader.merging([source.corpus.header]).appending(stage),
+      header: source.corpus.header.appending(stage),
       level: RecordWriter.fastestLevel)
     for entry in range(shard) {
       if observer.isInterrupted() { throw Failure.stopped }

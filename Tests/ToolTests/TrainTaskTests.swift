@@ -150,6 +150,8 @@ import Testing
     #expect(try folder.read("features/features-00000.ttsr") == whole)
     let other = try train("other", cached + ["--seed", "9"])
     #expect(other.code == 78 && other.errors.contains("other seed"), "\(other.errors)")
+    let coarse = try train("coarse", cached + ["--precision", "bf16"])
+    #expect(coarse.code == 78 && coarse.errors.contains("precision"), "\(coarse.errors)")
     for (more, word) in [
       (["--tune", "full"], "--tune head"), (["--statistics", "ema"], "--statistics"),
     ] {
