@@ -13,15 +13,6 @@ private func corpus(_ patterns: [String], maxSeconds: Double = 30) throws -> Cor
     patterns, for: TinyTrainable(), maxSeconds: maxSeconds, name: "--train", onRecord: { _ in })
 }
 
-private func failure(_ body: () throws -> Void) -> Failure? {
-  do {
-    try body()
-    return nil
-  } catch {
-    return error as? Failure
-  }
-}
-
 @Suite struct CorpusTests {
   @Test func indexesWhatIsGood() throws {
     let folder = try ScratchFolder()

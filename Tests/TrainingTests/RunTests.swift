@@ -65,15 +65,6 @@ import Testing
     }.filter { $0["type"]?.string != "checkpoint" }
   }
 
-  private func failure(_ body: () throws -> Void) -> Failure? {
-    do {
-      try body()
-      return nil
-    } catch {
-      return error as? Failure
-    }
-  }
-
   @Test func theBestModelIsKeptAndPatienceEnds() throws {
     // So high a rate that the loss soon grows.
     func change(_ options: inout TrainingOptions) {

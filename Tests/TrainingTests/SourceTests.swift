@@ -24,15 +24,6 @@ import Testing
       onRecord: { _ in })
   }
 
-  private func failure(_ body: () throws -> Void) -> Failure? {
-    do {
-      try body()
-      return nil
-    } catch {
-      return error as? Failure
-    }
-  }
-
   @Test(arguments: [
     [1], [1, 1], [2, 1], [1, 999_983], [3, 1, 2], [7, 7, 7, 1], [1, 1_000_000_000_000, 50, 3],
     [1, 2, 3, 4, 5, 6, 7, 8], [500, 1, 3, 1, 77, 20, 9],

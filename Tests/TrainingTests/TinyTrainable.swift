@@ -189,3 +189,13 @@ func observer(stoppingAt polls: Int = .max, lines: Locked<[String]> = Locked([])
     say: { line in lines.withLock { $0.append(line) } }, progress: { _ in },
     isInterrupted: { count.take() >= polls })
 }
+
+/// What a body throws, where it is a failure of ours.
+func failure(_ body: () throws -> Void) -> Failure? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return error as? Failure
+  }
+}

@@ -53,13 +53,6 @@ import Testing
       (0..<count).map { .init(position: $0, utterance: utterance) }, seed: 4, variesPrompts: varies)
   }
 
-  private func failure(_ body: () throws -> Void) -> Failure? {
-    do {
-      try body()
-      return nil
-    } catch { return error as? Failure }
-  }
-
   @Test func promptsAreBeginningsOfTheSpeakersReference() throws {
     let voices = try bank()
     #expect(

@@ -27,17 +27,22 @@ struct InitialWeights: Sendable {
     }
   }
 
-  /// The tensors of the language model, without `flow_lm.`.
-  func languageModel() throws -> LanguageModelTensors {
-    let tensors = try made { _ = try FlowLM($0["flow_lm"], configuration) }
+  /// Tensors of the language model, without `flow_lm.`.
+  ///
+  /// - Parameter prefix: of those that are made.
+  func languageModel(_ prefix: String = "") throws -> LanguageModelTensors {
+    let tensors = try made("flow_lm." + prefix) { _ = try FlowLM($0["flow_lm"], configuration) }
     return Dictionary(uniqueKeysWithValues: tensors.map { (String($0.key.dropFirst(8)), $0.value) })
   }
 
-  /// What is asked for when a model is built.
-  private func made(_ build: (Weights) throws -> Void) throws -> [String: Tensor] {
+  /// What is asked for when a model is built, under a prefix.
+  private func made(
+    _ prefix: String = "", _ build: (Weights) throws -> Void
+  ) throws -> [String: Tensor] {
     let made = Locked<[String: Tensor]>([:])
     try build(
       Weights(creating: { name, shape in
+        guard name.hasPrefix(prefix) else { return .zeros(shape) }
         let tensor = make(name, shape)
         made.withLock { $0[name] = tensor }
         return tensor

@@ -58,12 +58,10 @@ struct TrainingStart {
   ) throws -> LanguageModelTensors {
     guard !task.isFresh else { return try fresh.languageModel() }
     var tensors = try model.languageModelTensors()
-    guard newHead || task.resetsText else { return tensors }
-    let begun = try fresh.languageModel()
     for (isNew, prefix) in [(newHead, "flow_net."), (task.resetsText, "conditioner.embed.")]
     where isNew {
       tensors = tensors.filter { !$0.key.hasPrefix(prefix) }
-      tensors.merge(begun.filter { $0.key.hasPrefix(prefix) }) { $1 }
+      tensors.merge(try fresh.languageModel(prefix)) { $1 }
     }
     return tensors
   }
@@ -124,11 +122,13 @@ struct TrainingStart {
   ) throws {
     let source = try options.teacher.map { try Self.teacher($0, own) } ?? own
     let teacher = try source.languageModelTensors()
-    var head = try fresh.languageModel()
+    let head: LanguageModelTensors
     if let path = options.head {
       head = try PocketTTSModel.languageModelTensors(at: path)
       // Refuses one of another shape by its own name.
       _ = try FlowHead(Weights(head, subject: path)["flow_net"], model.configuration)
+    } else {
+      head = try fresh.languageModel("flow_net.")
     }
     tensors = teacher.filter { !$0.key.hasPrefix("flow_net.") }
     tensors.merge(head.filter { $0.key.hasPrefix("flow_net.") }) { $1 }
