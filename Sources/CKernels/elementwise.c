@@ -91,6 +91,10 @@ UNARY(exp_all, ck_exp(x))
 UNARY(rsqrt_all, 1.0f / __builtin_sqrtf(x))
 UNARY(relu_all, x > 0 ? x : 0)
 UNARY(sqrt_all, __builtin_sqrtf(x))
+UNARY(tanh_all, ck_tanh(x))
+UNARY(exact_gelu_all, ck_exact_gelu(x))
+UNARY(leaky_relu_all, x >= 0 ? x : 0.2f * x)
+UNARY(absolute_all, x < 0 ? -x : x)
 SLOPE(silu_gradient, silu_slope(x))
 SLOPE(gelu_gradient, gelu_slope(x))
 SLOPE(elu_gradient, elu_slope(x))
@@ -101,6 +105,10 @@ SLOPE(softplus_gradient, ck_sigmoid(x))
 SLOPE(relu_gradient, x > 0 ? 1.0f : 0.0f)
 SLOPE(sqrt_gradient, 0.5f / __builtin_sqrtf(x))
 SLOPE(log_gradient, 1.0f / x)
+SLOPE(tanh_gradient, 1.0f - ck_tanh(x) * ck_tanh(x))
+SLOPE(exact_gelu_gradient, ck_exact_gelu_slope(x))
+SLOPE(leaky_relu_gradient, x > 0 ? 1.0f : 0.2f)
+SLOPE(absolute_gradient, x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f)
 
 void ck_unary(int function, const float *x, float *y, ptrdiff_t n) {
   switch (function) {
@@ -112,6 +120,10 @@ void ck_unary(int function, const float *x, float *y, ptrdiff_t n) {
   case CK_RSQRT: rsqrt_all(x, y, n); break;
   case CK_RELU: relu_all(x, y, n); break;
   case CK_SQRT: sqrt_all(x, y, n); break;
+  case CK_TANH: tanh_all(x, y, n); break;
+  case CK_EXACT_GELU: exact_gelu_all(x, y, n); break;
+  case CK_LEAKY_RELU: leaky_relu_all(x, y, n); break;
+  case CK_ABSOLUTE: absolute_all(x, y, n); break;
   // Rare and small: the C library's functions.
   case CK_SOFTPLUS:
     for (ptrdiff_t i = 0; i < n; i++) y[i] = fmaxf(x[i], 0) + log1pf(expf(-fabsf(x[i])));
@@ -139,6 +151,10 @@ void ck_unary_gradient(int function, const float *x, const float *g, float *y, p
   case CK_RELU: relu_gradient(x, g, y, n); break;
   case CK_SQRT: sqrt_gradient(x, g, y, n); break;
   case CK_LOG: log_gradient(x, g, y, n); break;
+  case CK_TANH: tanh_gradient(x, g, y, n); break;
+  case CK_EXACT_GELU: exact_gelu_gradient(x, g, y, n); break;
+  case CK_LEAKY_RELU: leaky_relu_gradient(x, g, y, n); break;
+  case CK_ABSOLUTE: absolute_gradient(x, g, y, n); break;
   case CK_SINE:
     for (ptrdiff_t i = 0; i < n; i++) y[i] = g[i] * cosf(x[i]);
     break;

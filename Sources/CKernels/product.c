@@ -171,25 +171,24 @@ void ck_panel_to_bf16(const float *panel, ptrdiff_t k, uint32_t *pairs) {
 
 // MARK: Products
 
-// a[k][rows] from x[row][k] of any strides; up to 8 floats behind the last are overwritten.
+// a[k][rows] from x[row][k]; up to 8 floats behind the last are overwritten.
 CK_CLONES
-static void pack_rows(const float *x, ptrdiff_t row_stride, ptrdiff_t k_stride, int rows,
-                      ptrdiff_t k, float *a) {
+static void pack_rows(const float *const *x, ptrdiff_t k_stride, int rows, ptrdiff_t k, float *a) {
   ptrdiff_t i = 0;
   if (rows == 1 && k_stride == 1) {
-    memcpy(a, x, (size_t)k * sizeof *a);
+    memcpy(a, x[0], (size_t)k * sizeof *a);
     return;
   }
   if (k_stride == 1 && rows >= 4)
     for (; i + 8 <= k; i += 8) {
       v8 low[8], high[8];
-      for (int r = 0; r < 8; r++) V8_LOAD(low[r], x + (r < rows ? r : 0) * row_stride + i);
+      for (int r = 0; r < 8; r++) V8_LOAD(low[r], x[r < rows ? r : 0] + i);
       TRANSPOSE8(low);
       if (rows <= 8) {
         for (int d = 0; d < 8; d++) V8_STORE(a + (i + d) * rows, low[d]);
         continue;
       }
-      for (int r = 0; r < 8; r++) V8_LOAD(high[r], x + (8 + r < rows ? 8 + r : 0) * row_stride + i);
+      for (int r = 0; r < 8; r++) V8_LOAD(high[r], x[8 + r < rows ? 8 + r : 0] + i);
       TRANSPOSE8(high);
       // In this order: what one store writes too much the next one mends.
       for (int d = 0; d < 8; d++) {
@@ -197,11 +196,34 @@ static void pack_rows(const float *x, ptrdiff_t row_stride, ptrdiff_t k_stride, 
         V8_STORE(a + (i + d) * rows + 8, high[d]);
       }
     }
+  // Rows of a transposed matrix lie beside each other.
+  if (k_stride != 1 && x[rows - 1] == x[0] + rows - 1) {
+    for (; i < k; i++) memcpy(a + i * rows, x[0] + i * k_stride, (size_t)rows * sizeof *a);
+    return;
+  }
   for (; i < k; i++)
-    for (int r = 0; r < rows; r++) a[i * rows + r] = x[r * row_stride + i * k_stride];
+    for (int r = 0; r < rows; r++) a[i * rows + r] = x[r][i * k_stride];
 }
 
 static inline ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+// Elements start ..< start + k of some rows, packed.
+static void pack_tile(const float *x, const ck_rows *places, ptrdiff_t first, int rows, ptrdiff_t start,
+                      ptrdiff_t k, float *a) {
+  const float *from[TILE_MOST], *row[TILE_MOST];
+  for (int r = 0; r < rows; r++) row[r] = x + ck_row_place(places, first + r);
+  for (ptrdiff_t i = start; i < start + k;) {
+    ptrdiff_t within = i, segment = 0, count = start + k - i;
+    if (places->segments) {
+      within = i % places->length;
+      segment = places->segments[i / places->length];
+      count = least(count, places->length - within);
+    }
+    for (int r = 0; r < rows; r++) from[r] = row[r] + segment + within * places->k_stride;
+    pack_rows(from, places->k_stride, rows, count, a + (i - start) * rows);
+    i += count;
+  }
+}
 
 // Floats rounded to bfloat16.
 CK_CLONES
@@ -229,12 +251,12 @@ ptrdiff_t ck_panel_bytes(int format, ptrdiff_t k) {
   return format == CK_INT8 ? ck_int8_panel_bytes(k) : 4 * CK_PANEL * (format == CK_F32 ? k : (k + 1) / 2);
 }
 
-void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
+void ck_product(int instructions, const float *x, const ck_rows *places, ptrdiff_t first_row,
                 ptrdiff_t m, int format, const void *panels, const float *scales, const float *bias,
                 float *y, ptrdiff_t y_stride, ptrdiff_t first_panel, ptrdiff_t panel_count,
                 ptrdiff_t n, ptrdiff_t k, float *room) {
   if (format == CK_INT8) {
-    ck_product_int8(instructions, x, x_stride, x_k_stride, m, panels, scales, bias, y, y_stride,
+    ck_product_int8(instructions, x, places, first_row, m, panels, scales, bias, y, y_stride,
                     first_panel, panel_count, n, k, room);
     return;
   }
@@ -258,7 +280,7 @@ void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t 
       const int rows = (int)least(height, m - t * height);
       if (rows <= 0) break;
       float *tile = a + t * tile_size;
-      pack_rows(x + t * height * x_stride + start * x_k_stride, x_stride, x_k_stride, rows, d, tile);
+      pack_tile(x, places, first_row + t * height, rows, start, d, tile);
       if (d % 2) memset(tile + d * rows, 0, (size_t)rows * sizeof *tile);
       if (takes_pairs)
         kernel->pair_rows(tile, rows, d);

@@ -183,7 +183,7 @@ ptrdiff_t ck_int8_room(ptrdiff_t m, ptrdiff_t k) {
   return m * 2 * quads + m + 6 * quads + 2 * ROWS_MOST * CK_PANEL;
 }
 
-void ck_product_int8(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
+void ck_product_int8(int instructions, const float *x, const ck_rows *places, ptrdiff_t first_row,
                      ptrdiff_t m, const int8_t *panels, const float *scales, const float *bias,
                      float *y, ptrdiff_t y_stride, ptrdiff_t first_panel, ptrdiff_t panel_count,
                      ptrdiff_t n, ptrdiff_t k, float *room) {
@@ -195,9 +195,11 @@ void ck_product_int8(int instructions, const float *x, ptrdiff_t x_stride, ptrdi
   int32_t *sums = (int32_t *)(low + 4 * quads);
   uint32_t *a = (uint32_t *)(sums + 2 * ROWS_MOST * CK_PANEL);
   for (ptrdiff_t r = 0; r < m; r++) {
-    const float *row = x + r * x_stride;
-    if (x_k_stride != 1) {
-      for (ptrdiff_t i = 0; i < k; i++) copy[i] = row[i * x_k_stride];
+    const float *row = x + ck_row_place(places, first_row + r);
+    if (places->segments || places->k_stride != 1) {
+      const ptrdiff_t length = places->segments ? places->length : k;
+      for (ptrdiff_t i = 0; i < k; i++)
+        copy[i] = row[(places->segments ? places->segments[i / length] : 0) + i % length * places->k_stride];
       row = copy;
     }
     units[r] = unit_of(row, k);

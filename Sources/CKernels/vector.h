@@ -79,6 +79,38 @@ CK_INLINE float ck_exp(float x) {
 CK_INLINE float ck_sigmoid(float x) { return 1.0f / (1.0f + ck_exp(-x)); }
 CK_INLINE float ck_tanh(float x) { return 1.0f - 2.0f / (ck_exp(2.0f * x) + 1.0f); }
 
+// The error function, to 1e-7: x p(x^2) near zero, else 1 - exp q(|x|), polynomials of least maximum error.
+CK_INLINE float ck_erf(float x) {
+  float t = x < 0 ? -x : x, s = x * x;
+  float p = 8.12351822e-5f;
+  p = p * s - 8.07523087e-4f;
+  p = p * s + 5.19392360e-3f;
+  p = p * s - 2.68557984e-2f;
+  p = p * s + 1.12836063e-1f;
+  p = p * s - 3.76126230e-1f;
+  p = p * s + 1.28379166e-1f;
+  p = p * x + x;
+  float u = t > 3.95f ? 3.95f : t;
+  float q = -6.62819843e-7f;
+  q = q * u - 1.23298969e-5f;
+  q = q * u + 3.84785031e-4f;
+  q = q * u - 4.01339494e-3f;
+  q = q * u + 2.48127915e-2f;
+  q = q * u - 1.07905701e-1f;
+  q = q * u - 6.33627295e-1f;
+  q = q * u - 1.12939703f;
+  q = q * u + 1.53382207e-4f;
+  float far = 1.0f - ck_exp(q);
+  far = x < 0 ? -far : far;
+  return t < 0.93f ? p : far;
+}
+
+// The exact form of GELU: x times the normal distribution function.
+CK_INLINE float ck_exact_gelu(float x) { return 0.5f * x * (1.0f + ck_erf(0.707106781f * x)); }
+CK_INLINE float ck_exact_gelu_slope(float x) {
+  return 0.5f * (1.0f + ck_erf(0.707106781f * x)) + x * 0.398942280f * ck_exp(-0.5f * x * x);
+}
+
 CK_INLINE float sum_of(const float *x, ptrdiff_t n) {
   v8 total = {0}, a;
   ptrdiff_t i = 0;

@@ -27,7 +27,7 @@ public struct StreamingConvolution: Sendable {
     dilation: Int = 1, bias: Bool = true, padding: Padding, elu: Bool = false
   ) throws {
     weight = try weights.packed("weight", outputs: outputs, inputs: kernel * inputs) {
-      try weights.tensor("weight", [outputs, inputs, kernel]).channelsLast()
+      try weights.tensor("weight", [outputs, inputs, kernel]).tapsOutermost()
     }
     self.bias = bias ? try weights.tensor("bias", [outputs]) : nil
     self.inputs = inputs
@@ -153,59 +153,5 @@ public struct StreamingUpsampling: Sendable {
     let joined = concatenateRows([state.previous ?? .zeros([1, x.columns]), x])
     state.previous = joined.gatherRows([Int32(joined.rows - 1)])
     return joined.depthwiseUpsampled(weight: weight, stride: stride)
-  }
-}
-
-extension Tensor {
-  /// Convolution weights `[outputs, inputs, kernel]` as rows with the taps outermost:
-  /// `[outputs, kernel * inputs]`.
-  func channelsLast() -> Tensor {
-    let (outputs, inputs, kernel) = (shape[0], shape[1], shape[2])
-    return withValues { values in
-      var rearranged = [Float](repeating: 0, count: values.count)
-      for output in 0..<outputs {
-        for input in 0..<inputs {
-          for tap in 0..<kernel {
-            rearranged[(output * kernel + tap) * inputs + input] =
-              values[(output * inputs + input) * kernel + tap]
-          }
-        }
-      }
-      return Tensor(rearranged, shape: [outputs, kernel * inputs])
-    }
-  }
-
-  /// Transposed convolution weights `[inputs, outputs, 2 * stride]` as a product's: row (j, o) holds
-  /// the taps for the previous input, then for the current one: `[stride * outputs, 2 * inputs]`.
-  func transposedTaps(stride: Int) -> Tensor {
-    let (inputs, outputs) = (shape[0], shape[1])
-    return withValues { values in
-      var rearranged = [Float](repeating: 0, count: values.count)
-      for input in 0..<inputs {
-        for output in 0..<outputs {
-          for tap in 0..<2 * stride {
-            let row = tap % stride * outputs + output
-            let column = tap < stride ? inputs + input : input
-            rearranged[row * 2 * inputs + column] =
-              values[(input * outputs + output) * 2 * stride + tap]
-          }
-        }
-      }
-      return Tensor(rearranged, shape: [stride * outputs, 2 * inputs])
-    }
-  }
-
-  /// A matrix with rows and columns exchanged; not recorded.
-  public func transposed() -> Tensor {
-    let (rows, columns) = (shape[0], shape[1])
-    return withValues { values in
-      var rearranged = [Float](repeating: 0, count: values.count)
-      for row in 0..<rows {
-        for column in 0..<columns {
-          rearranged[column * rows + row] = values[row * columns + column]
-        }
-      }
-      return Tensor(rearranged, shape: [columns, rows])
-    }
   }
 }

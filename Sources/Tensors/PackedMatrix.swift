@@ -90,6 +90,15 @@ public struct PackedMatrix: Sendable {
 }
 
 extension PackedMatrix {
+  /// Floats that lie in panels already.
+  init(rows: Int, columns: Int, panels: Storage) {
+    self.rows = rows
+    self.columns = columns
+    format = .float32
+    self.panels = panels
+    scales = nil
+  }
+
   /// Weights that were packed before, in the memory of their owner.
   ///
   /// - Parameters:

@@ -45,42 +45,59 @@ enum Products {
   /// y[m][outputs] = x[m][inputs] · weightsᵀ + bias.
   ///
   /// - Parameters:
-  ///   - rowStride: from one row of x to the next; rows may overlap, as a convolution's do.
-  ///   - inputStride: from one input to the next.
+  ///   - places: where the rows of x are.
   ///   - instructions: the most that is used of what the machine has.
   static func product(
-    _ x: UnsafePointer<Float>, rowStride: Int, inputStride: Int = 1, rows m: Int,
-    _ weights: PackedMatrix, bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>,
+    _ x: UnsafePointer<Float>, _ places: RowPlaces, rows m: Int, _ weights: PackedMatrix,
+    bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>,
     instructions: Int = CK_ALL_INSTRUCTIONS
   ) {
     let (n, k) = (weights.rows, weights.columns)
     guard m > 0, n > 0 else { return }
     let tile = Int(ck_tile_rows())
-    let blocks = (m + tilesPerBlock * tile - 1) / (tilesPerBlock * tile)
-    let rowsPerBlock = ((m + blocks - 1) / blocks + tile - 1) / tile * tile
     let panels = ck_panel_count(n)
+    let threads = ThreadBudget.available
     // With few rows it is reading the weights that takes the time.
-    let work = max(m, 16) * n * k
-    let wanted = min(3 * ThreadBudget.available, work / grain)
-    let groups = ThreadBudget.available == 1 ? 1 : max(1, min(panels, wanted / blocks))
+    let wanted = min(3 * threads, max(m, 16) * n * k / grain)
+    var blocks = (m + tilesPerBlock * tile - 1) / (tilesPerBlock * tile)
+    // Where there are few outputs, rows are shared instead.
+    blocks = max(blocks, min((m + tile - 1) / tile, threads == 1 ? 1 : wanted / panels))
+    let rowsPerBlock = ((m + blocks - 1) / blocks + tile - 1) / tile * tile
+    let groups = threads == 1 ? 1 : max(1, min(panels, wanted / blocks))
     let x = SharedPointer(UnsafeMutablePointer(mutating: x))
     let y = SharedPointer(y)
     let bias = bias.map { SharedPointer(UnsafeMutablePointer(mutating: $0)) }
-    ThreadBudget.forEach(blocks * groups) { task in
-      let (block, group) = task.quotientAndRemainder(dividingBy: groups)
-      let row = block * rowsPerBlock
-      let count = min(rowsPerBlock, m - row)
-      let first = panels * group / groups
-      guard count > 0 else { return }
-      let capacity = ck_product_room(weights.format.code, count, k)
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: capacity) { room in
-        ck_product(
-          Int32(instructions), x + row * rowStride, rowStride, inputStride, count,
-          weights.format.code,
-          weights.panels.floats, weights.scales?.floats, bias?.base, y + row * n, n, first,
-          panels * (group + 1) / groups - first, n, k, room.baseAddress)
+    places.withShared { places in
+      ThreadBudget.forEach(blocks * groups) { task in
+        let (block, group) = task.quotientAndRemainder(dividingBy: groups)
+        let row = block * rowsPerBlock
+        let count = min(rowsPerBlock, m - row)
+        let first = panels * group / groups
+        guard count > 0 else { return }
+        let capacity = ck_product_room(weights.format.code, count, k)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: capacity) { room in
+          ck_product(
+            Int32(instructions), x.base, places.base, row, count, weights.format.code,
+            weights.panels.floats, weights.scales?.floats, bias?.base, y + row * n, n, first,
+            panels * (group + 1) / groups - first, n, k, room.baseAddress)
+        }
       }
     }
+  }
+
+  /// The same of rows in even distances.
+  ///
+  /// - Parameters:
+  ///   - rowStride: from one row of x to the next; rows may overlap, as a convolution's do.
+  ///   - inputStride: from one input to the next.
+  static func product(
+    _ x: UnsafePointer<Float>, rowStride: Int, inputStride: Int = 1, rows m: Int,
+    _ weights: PackedMatrix, bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>,
+    instructions: Int = CK_ALL_INSTRUCTIONS
+  ) {
+    product(
+      x, RowPlaces(width: max(1, m), inner: rowStride, inputStride: inputStride), rows: m, weights,
+      bias: bias, y, instructions: instructions)
   }
 
   /// y[m][n] = x[m][k] · w, where w is `[n, k]` transposed or `[k, n]`.

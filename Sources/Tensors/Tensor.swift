@@ -111,6 +111,9 @@ public struct Tensor: Sendable {
   /// The same values as a constant: no gradient and no tangent flows through.
   public func detached() -> Tensor { Tensor(shape: shape, storage: storage, offset: offset) }
 
+  /// Whether it stands on a tape.
+  public var isRecorded: Bool { node != nil }
+
   /// The derivative along the direction that was attached with ``attaching(tangent:)``; nil when
   /// this value does not depend on it.
   public var tangent: Tensor? { tangentBox?.tangent }

@@ -65,6 +65,63 @@ struct OperationCase: CustomStringConvertible, Sendable {
     OperationCase(name: "affine layer norm", shapes: [[70, 19], [19], [19]]) {
       $0[0].layerNormalized(weight: $0[1], bias: $0[2], epsilon: 1e-5)
     },
+    OperationCase(name: "tanh", shapes: [[7, 9]]) { $0[0].tanh() },
+    OperationCase(name: "exact GELU", shapes: [[7, 9]], hasTangent: false) { $0[0].exactGELU() },
+    OperationCase(name: "leaky ReLU", shapes: [[7, 9]], domain: { $0 < 0 ? $0 - 0.1 : $0 + 0.1 }) {
+      $0[0].leakyReLU()
+    },
+    OperationCase(name: "absolute", shapes: [[7, 9]], domain: { $0 < 0 ? $0 - 0.1 : $0 + 0.1 }) {
+      $0[0].absolute()
+    },
+    OperationCase(name: "clamp", shapes: [[7, 9]], domain: { $0 < 1 ? $0 - 0.1 : $0 + 0.1 }) {
+      $0[0].clamped(to: -5...1)
+    },
+    OperationCase(name: "permute", shapes: [[3, 4, 5, 2]]) { $0[0].permuted([2, 0, 3, 1]) },
+    OperationCase(name: "transpose", shapes: [[19, 37]]) { $0[0].transposed() },
+    OperationCase(name: "dilated convolution", shapes: [[2, 11, 3], [4, 9]], hasTangent: false) {
+      $0[0].convolved(.same(kernel: 3, dilation: 2), weights: $0[1])
+    },
+    OperationCase(name: "strided convolution", shapes: [[2, 13, 3], [4, 15]], hasTangent: false) {
+      $0[0].convolved(ConvolutionShape(kernel: 5, stride: 3, padding: 2), weights: $0[1])
+    },
+    OperationCase(name: "convolution over images", shapes: [[2, 6, 5, 3], [4, 27]], hasTangent: false)
+    {
+      $0[0].convolved(
+        ConvolutionShape(kernel: .init(3, 3), padding: .init(1, 1)), weights: $0[1])
+    },
+    OperationCase(
+      name: "strided convolution over images", shapes: [[2, 9, 8, 3], [4, 45]], hasTangent: false
+    ) {
+      $0[0].convolved(
+        ConvolutionShape(kernel: .init(5, 3), stride: .init(3, 2), padding: .init(2, 1)),
+        weights: $0[1])
+    },
+    OperationCase(name: "group norm", shapes: [[2, 70, 6], [6], [6]], hasTangent: false) {
+      $0[0].groupNormalized(groups: 3, weight: $0[1], bias: $0[2], epsilon: 1e-5)
+    },
+    OperationCase(name: "group norm and GELU", shapes: [[2, 3, 4, 6], [6], [6]], hasTangent: false) {
+      $0[0].groupNormalizedGELU(groups: 2, weight: $0[1], bias: $0[2], epsilon: 1e-5)
+    },
+    OperationCase(name: "instance norm", shapes: [[2, 9, 5]], hasTangent: false) {
+      $0[0].instanceNormalized(epsilon: 1e-5)
+    },
+    OperationCase(name: "gate", shapes: [[3, 10]], hasTangent: false) {
+      $0[0].gated(tanhIsFirst: true)
+    },
+    OperationCase(name: "other gate", shapes: [[3, 10]], hasTangent: false) {
+      $0[0].gated(tanhIsFirst: false)
+    },
+    OperationCase(
+      name: "location-variable convolution", shapes: [[2, 12, 3], [2, 3, 9 * 32 * 2], [2, 3, 34]],
+      hasTangent: false
+    ) {
+      $0[0].convolved(kernels: $0[1], biases: $0[2], taps: 3)
+    },
+    OperationCase(name: "anti-aliased snake", shapes: [[2, 23, 18], [18], [18]], hasTangent: false) {
+      let filter = Tensor((0..<12).map { Float($0 % 5) / 20 - 0.05 })
+      return $0[0].antiAliasedSnake(
+        alpha: $0[1], scale: $0[2] * 0.5, up: filter, down: filter + 0.01)
+    },
     OperationCase(name: "attention", shapes: [[10, 24]], hasTangent: false) {
       $0[0].causalAttention(
         AttentionShape(heads: 4, keyValueHeads: 1, headSize: 4), positions: 5,

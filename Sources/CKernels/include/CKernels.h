@@ -25,11 +25,19 @@ void ck_panel_to_bf16(const float *panel, ptrdiff_t k, uint32_t *pairs);
 // A float panel as bytes in -127 ... 127, and for each column a scale, value = byte * scale, and behind these
 // the sum of its bytes: 2 * CK_PANEL floats.
 void ck_panel_to_int8(const float *panel, ptrdiff_t k, int8_t *bytes, float *scales);
-// Rows x[0 ..< m] (element (m, k) at m * x_stride + k * x_k_stride) times some panels; columns of y
-// outside of them are left alone. `scales` (for CK_INT8) and `bias` may be NULL. `room`:
+// Where the rows of a first factor are. Row m: its place in an array [m / (width * height)][height][width]
+// of steps `outer`, `middle` and `inner`. Element k of a row: segments[k / length] + k % length * k_stride
+// further; segments may be NULL, then k * k_stride. So the rows of a convolution need not be copied.
+typedef struct {
+  ptrdiff_t width, height, inner, middle, outer;
+  const ptrdiff_t *segments;
+  ptrdiff_t length, k_stride;
+} ck_rows;
+// Rows x[first_row ..< first_row + m] times some panels; y points to the first of them, and its columns
+// outside of the panels are left alone. `scales` (for CK_INT8) and `bias` may be NULL. `room`:
 // ck_product_room(format, m, k) floats. `instructions`: the most that is used of what the machine has.
 enum { CK_PLAIN = 1, CK_AVX2 = 2, CK_AVX512 = 3, CK_ALL_INSTRUCTIONS = 4 };
-void ck_product(int instructions, const float *x, ptrdiff_t x_stride, ptrdiff_t x_k_stride,
+void ck_product(int instructions, const float *x, const ck_rows *places, ptrdiff_t first_row,
                 ptrdiff_t m, int format, const void *panels, const float *scales, const float *bias,
                 float *y, ptrdiff_t y_stride, ptrdiff_t first_panel, ptrdiff_t panel_count,
                 ptrdiff_t n, ptrdiff_t k, float *room);
@@ -51,7 +59,8 @@ void ck_scale(const float *x, float scale, float offset, float *y, ptrdiff_t n);
 // Element-wise functions and, given x and the gradient of y, the gradient of x.
 enum {
   CK_SILU = 0, CK_GELU = 1, CK_ELU = 2, CK_SIGMOID = 3, CK_EXP = 4, CK_RSQRT = 5, CK_SOFTPLUS = 6,
-  CK_RELU = 7, CK_SINE = 8, CK_COSINE = 9, CK_SQRT = 10, CK_LOG = 11
+  CK_RELU = 7, CK_SINE = 8, CK_COSINE = 9, CK_SQRT = 10, CK_LOG = 11, CK_TANH = 12, CK_EXACT_GELU = 13,
+  CK_LEAKY_RELU = 14, CK_ABSOLUTE = 15
 };
 void ck_unary(int function, const float *x, float *y, ptrdiff_t n);
 void ck_unary_gradient(int function, const float *x, const float *gradient, float *y, ptrdiff_t n);
@@ -72,6 +81,37 @@ void ck_layer_norm(const float *x, const float *weight, const float *bias, float
 void ck_layer_norm_gradient(const float *x, const float *weight, const float *dy, float epsilon,
                             float *dx, float *dweight, float *dbias, ptrdiff_t rows,
                             ptrdiff_t columns);
+
+// Of each channel of x[rows][columns]: its mean, and the sum of the squares of what deviates from it. For
+// blocks of rows that a core's cache holds.
+void ck_channel_moments(const float *x, ptrdiff_t rows, ptrdiff_t columns, float *mean, float *deviations);
+// Of each channel: the sum of y, and of the products with x.
+void ck_channel_products(const float *x, const float *y, ptrdiff_t rows, ptrdiff_t columns, float *sums,
+                         float *products);
+// y = x * scale[channel] + shift[channel], perhaps its GELU (exact form).
+void ck_channel_map(int with_gelu, const float *x, const float *scale, const float *shift, float *y,
+                    ptrdiff_t rows, ptrdiff_t columns);
+// z = x * a[channel] + y * b[channel] + c[channel]
+void ck_channel_combination(const float *x, const float *a, const float *y, const float *b, const float *c,
+                            float *z, ptrdiff_t rows, ptrdiff_t columns);
+// y[rows][columns] = tanh of the columns of x[rows][2 * columns] from tanh_first on times the logistic
+// function of those from sigmoid_first on; and the gradient.
+void ck_gate(const float *x, ptrdiff_t tanh_first, ptrdiff_t sigmoid_first, float *y, ptrdiff_t rows,
+             ptrdiff_t columns);
+void ck_gate_gradient(const float *x, ptrdiff_t tanh_first, ptrdiff_t sigmoid_first, const float *dy,
+                      float *dx, ptrdiff_t rows, ptrdiff_t columns);
+
+// Of x[steps][channels], at twice its rate: u + scale[channel] sin^2(alpha[channel] u). `up` and `down` are the
+// filters between the rates; edges go on as they are. Steps first ..< first + count are written. `room`:
+// (2 * count + 10) * channels floats.
+#define CK_SNAKE_TAPS 12
+void ck_snake(const float *x, const float *alpha, const float *scale, const float *up, const float *down,
+              float *y, ptrdiff_t steps, ptrdiff_t channels, ptrdiff_t first, ptrdiff_t count, float *room);
+// Its gradients, of some channels of rows that are `stride` apart; dx, dalpha and dscale are written. `room`:
+// (2 * steps + 2) * channels floats.
+void ck_snake_gradient(const float *x, const float *alpha, const float *scale, const float *up,
+                       const float *down, const float *dy, float *dx, float *dalpha, float *dscale,
+                       ptrdiff_t steps, ptrdiff_t stride, ptrdiff_t channels, float *room);
 
 // Rotary position embedding of interleaved pairs in place: x[rows][heads][dimension], rows
 // `stride` apart; cosine and sine are [rows][dimension / 2]. `direction` is 1, or -1 for the inverse.

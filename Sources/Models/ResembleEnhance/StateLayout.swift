@@ -31,7 +31,7 @@ struct StateLayout {
   }
 
   /// How many different numbers follow a prefix.
-  private static func count(_ prefix: String, in names: some Collection<String>) -> Int {
+  static func count(_ prefix: String, in names: some Collection<String>) -> Int {
     Set(
       names.compactMap { name in
         name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count).prefix { $0 != "." }) : nil

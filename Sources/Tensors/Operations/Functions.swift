@@ -4,6 +4,7 @@ import CKernels
 struct Function: PrimitiveOperation {
   enum Kind: Int32 {
     case silu, gelu, elu, sigmoid, exp, rsqrt, softplus, relu, sine, cosine, sqrt, log
+    case tanh, exactGELU, leakyReLU, absolute
   }
   let kind: Kind
 
@@ -55,12 +56,48 @@ struct Function: PrimitiveOperation {
     case .exp: return y * tangent
     case .rsqrt: return y.squared() * y * -0.5 * tangent
     case .softplus: return x.sigmoid() * tangent
-    case .relu: return slope(x.detached(), times: Tensor(repeating: 1, shape: x.shape)) * tangent
+    case .relu, .leakyReLU, .absolute:
+      return slope(x.detached(), times: Tensor(repeating: 1, shape: x.shape)) * tangent
+    case .tanh: return (1 - y.squared()) * tangent
+    case .exactGELU:
+      // x Φ(x) has the slope Φ(x) + x φ(x); Φ(x) = y / x is no number at 0.
+      preconditionFailure("the exact GELU has no forward rule")
     case .sine: return x.cosine() * tangent
     case .cosine: return -(x.sine() * tangent)
     case .sqrt: return x.rsqrt() * 0.5 * tangent
     case .log: return x.rsqrt().squared() * tangent
     }
+  }
+}
+
+/// Values between bounds; outside no gradient flows.
+struct Clamp: PrimitiveOperation {
+  let range: ClosedRange<Float>
+
+  func value(_ inputs: [Tensor]) -> Tensor {
+    let x = inputs[0]
+    return Tensor(shape: x.shape) { target in
+      for index in 0..<x.count {
+        target[index] = min(max(x.pointer[index], range.lowerBound), range.upperBound)
+      }
+    }
+  }
+
+  func readsInputs(_ wanted: [Bool]) -> [Bool] { [true] }
+
+  func pullback(_ inputs: [Tensor], _ output: Tensor, _ gradient: Tensor, _ wanted: [Bool])
+    -> [Tensor?]
+  {
+    [gradient * mask(inputs[0])]
+  }
+
+  private func mask(_ x: Tensor) -> Tensor {
+    Tensor(x.values.map { range.contains($0) ? 1 : 0 }, shape: x.shape)
+  }
+
+  func pushforward(_ inputs: [Tensor], _ output: Tensor, _ tangents: [Tensor?]) -> Tensor {
+    guard let tangent = tangents[0] else { preconditionFailure("a pushforward has a tangent") }
+    return tangent * mask(inputs[0])
   }
 }
 
@@ -91,4 +128,16 @@ extension Tensor {
   public func squareRoot() -> Tensor { function(.sqrt) }
   /// The natural logarithm.
   public func log() -> Tensor { function(.log) }
+  /// The hyperbolic tangent.
+  public func tanh() -> Tensor { function(.tanh) }
+  /// x Φ(x), Φ the normal distribution function. It has no tangents.
+  public func exactGELU() -> Tensor { function(.exactGELU) }
+  /// x from 0 on, 0.2 x below.
+  public func leakyReLU() -> Tensor { function(.leakyReLU) }
+  /// The nearest value within bounds; for small tensors.
+  public func clamped(to range: ClosedRange<Float>) -> Tensor {
+    apply(Clamp(range: range), [self])
+  }
+  /// The absolute value.
+  public func absolute() -> Tensor { function(.absolute) }
 }

@@ -7,9 +7,12 @@ struct Columns: LinearOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     let x = inputs[0]
     return Tensor(shape: x.shape.dropLast() + [range.count]) { target in
-      for row in 0..<x.rows {
-        (target + row * range.count).update(
-          from: x.pointer + row * x.columns + range.lowerBound, count: range.count)
+      let target = SharedPointer(target)
+      parallelRows(x.rows, columns: range.count) { rows in
+        for row in rows {
+          (target + row * range.count).update(
+            from: x.pointer + row * x.columns + range.lowerBound, count: range.count)
+        }
       }
     }
   }
@@ -101,13 +104,17 @@ struct GatheredRows: LinearOperation {
   func value(_ inputs: [Tensor]) -> Tensor {
     let x = inputs[0]
     return Tensor(shape: [indices.count, x.columns]) { target in
-      for (row, index) in indices.enumerated() {
-        let place = target + row * x.columns
-        if index < 0 {
-          place.update(repeating: 0, count: x.columns)
-        } else {
-          precondition(index < x.rows, "row \(index) of \(x.rows)")
-          place.update(from: x.pointer + Int(index) * x.columns, count: x.columns)
+      let target = SharedPointer(target)
+      parallelRows(indices.count, columns: x.columns) { range in
+        for row in range {
+          let place = target + row * x.columns
+          let index = Int(indices[row])
+          if index < 0 {
+            place.update(repeating: 0, count: x.columns)
+          } else {
+            precondition(index < x.rows, "row \(index) of \(x.rows)")
+            place.update(from: x.pointer + index * x.columns, count: x.columns)
+          }
         }
       }
     }
