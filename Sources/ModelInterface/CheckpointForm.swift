@@ -1,7 +1,7 @@
 public import Pickles
 
-/// The form in which a model's own trainer keeps what it learned: PyTorch files, read and written by
-/// `tts-model convert`. One value in the registry's list.
+/// The form in which a model's own trainer keeps what it learned: PyTorch files, read by
+/// `tts-model convert`; ``Model/writeCheckpoint(to:)`` writes them. One value in the registry's list.
 public struct CheckpointForm: Sendable {
   /// The model's name.
   public var name: String
@@ -14,25 +14,17 @@ public struct CheckpointForm: Sendable {
   /// Throws `configuration` where the tensors are not those of the model, `badInput` where they are
   /// damaged or not finite.
   public var convert: @Sendable (TorchFile, CheckpointConversion) throws -> Void
-  /// Writes what `convert` wrote as the trainer would have; nil where ``Model`` does it.
-  public var export: (@Sendable (_ model: String, _ output: String) throws -> Void)?
-  /// Whether a path is a model for `export`.
-  public var exports: @Sendable (_ model: String) -> Bool
 
   /// A form of checkpoints.
   public init(
     name: String, file: @escaping @Sendable (String) throws -> String? = { _ in nil },
     recognizes: @escaping @Sendable (TorchFile) -> Bool,
-    convert: @escaping @Sendable (TorchFile, CheckpointConversion) throws -> Void,
-    exports: @escaping @Sendable (String) -> Bool = { _ in false },
-    export: (@Sendable (String, String) throws -> Void)? = nil
+    convert: @escaping @Sendable (TorchFile, CheckpointConversion) throws -> Void
   ) {
     self.name = name
     self.file = file
     self.recognizes = recognizes
     self.convert = convert
-    self.exports = exports
-    self.export = export
   }
 }
 

@@ -1,8 +1,8 @@
-extension Model {
+extension SpeechModel {
   /// The model with these adapters in its weights.
   ///
   /// - Throws: `noInput` or `badInput` for a file that is none, `configuration` for one of other weights.
-  public func adapted(_ choices: [ScaledPath]) throws -> any Model {
+  public func adapted(_ choices: [ScaledPath]) throws -> any SpeechModel {
     try adapted(choices.map { (try LowRankAdapter(path: $0.path), $0.path, $0.scale) })
   }
 }

@@ -7,7 +7,7 @@ public final class Voices: Sendable {
     var voices: [(name: String, voice: any Voice)] = []
   }
 
-  private let model: any Model
+  private let model: any SpeechModel
   private let synthesizer: any Synthesizer
   private let limit: Int
   private let shelf = Locked(Shelf())
@@ -15,7 +15,7 @@ public final class Voices: Sendable {
   /// No voice loaded yet.
   ///
   /// - Parameter limit: how many are kept.
-  public init(model: any Model, synthesizer: any Synthesizer, limit: Int = 16) {
+  public init(model: any SpeechModel, synthesizer: any Synthesizer, limit: Int = 16) {
     self.model = model
     self.synthesizer = synthesizer
     self.limit = limit

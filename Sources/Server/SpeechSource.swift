@@ -23,7 +23,7 @@ public struct SpeechSource: Sendable {
   ///   - named: more voices by name.
   ///   - options: how speech is generated; the seed holds for requests that give none.
   public init(
-    model: any Model, synthesizer: any Synthesizer, voices: Voices, standard: any Voice,
+    model: any SpeechModel, synthesizer: any Synthesizer, voices: Voices, standard: any Voice,
     named: [String: any Voice], options: GenerationOptions
   ) {
     self.synthesizer = synthesizer

@@ -99,8 +99,8 @@ public struct SpeechOptions: ParsableArguments, Sendable {
 
 extension SpeechOptions {
   /// The model of this name, with the adapters in it.
-  public func model(_ name: String) throws -> any Model {
-    try ModelRegistry.open(name).adapted(adapter)
+  public func model(_ name: String) throws -> any SpeechModel {
+    try ModelRegistry.speechModel(name).adapted(adapter)
   }
 }
 

@@ -55,7 +55,7 @@ extension Eval {
   }
 
   /// What the figures depend on.
-  private func stage(_ model: any Model) throws -> JSON {
+  private func stage(_ model: any SpeechModel) throws -> JSON {
     var parameters = speech.parameters
     parameters["seed"] = "\(seed.seed)"
     parameters["silence"] = "\(silence)"

@@ -8,7 +8,7 @@ import Text
 
 /// Speaks sentences and measures what comes of them. Several threads may do so at a time.
 struct Evaluator: Sendable {
-  let model: any Model
+  let model: any SpeechModel
   let synthesizer: any Synthesizer
   let voices: Voices
   let standardVoice: any Voice

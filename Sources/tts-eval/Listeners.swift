@@ -14,7 +14,7 @@ struct Listeners: Sendable {
   private let hearsReferences: Bool
   /// Where the speech stays; nil when it does not.
   private let folder: String?
-  private let model: any Model
+  private let model: any SpeechModel
   /// The voice of sentences that name none.
   private let voice: String?
   private let rate: Int
@@ -25,7 +25,7 @@ struct Listeners: Sendable {
   private let run: ToolRun
 
   init(
-    _ options: ListenerOptions, folder: String?, model: any Model, voice: String?, rate: Int,
+    _ options: ListenerOptions, folder: String?, model: any SpeechModel, voice: String?, rate: Int,
     run: ToolRun
   ) throws {
     (asr, similarity) = try options.commands()

@@ -19,13 +19,14 @@ struct Reference: Sendable {
 /// Makes references of what records hold. What is missing of audio and latents the model's codec makes
 /// of the other; it is loaded when the first record needs it.
 final class References: Sendable {
-  private let model: any Model
+  private let model: any SpeechModel
   private let precision: WeightFormat
   private let synthesizer: any Synthesizer
   private let run: ToolRun
   private let shelf = Locked<Result<any AudioCodec, any Error>?>(nil)
 
-  init(model: any Model, precision: WeightFormat, synthesizer: any Synthesizer, run: ToolRun) {
+  init(model: any SpeechModel, precision: WeightFormat, synthesizer: any Synthesizer, run: ToolRun)
+  {
     self.model = model
     self.precision = precision
     self.synthesizer = synthesizer

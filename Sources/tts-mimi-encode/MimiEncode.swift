@@ -52,7 +52,7 @@ struct MimiEncode: RecordFilter {
   @OptionGroup var stream: StreamOptions
 
   func stage() throws -> StageParameters {
-    let model = try ModelRegistry.open(model)
+    let model = try ModelRegistry.speechModel(model)
     return StageParameters(
       [
         "decode": "\(decode)", "keep": "\(keep)", "precision": precision.rawValue,
@@ -64,7 +64,7 @@ struct MimiEncode: RecordFilter {
   }
 
   func makeWorker(_ run: ToolRun) throws -> CodecWorker {
-    let codec = try ModelRegistry.open(model).codec(precision: precision)
+    let codec = try ModelRegistry.speechModel(model).codec(precision: precision)
     guard !decode || codec.decodesItsLatents else {
       throw Failure(
         .configuration, subject: model,

@@ -43,7 +43,7 @@ struct Average: Tool {
 
   func execute(_ run: ToolRun) throws {
     try requireNoModel(in: output)
-    let opened = try models.map { try openModel($0.path) }
+    let opened = try models.map { try openSpeechModel($0.path) }
     let sum = models.reduce(0) { $0 + Double($1.scale) }
     let shares = models.map { Double($0.scale) / sum }
     try opened[0].averaged(with: Array(opened.dropFirst()), shares: shares).write(to: output)

@@ -130,10 +130,10 @@ struct Convert: Tool {
     case .model:
       try requireNoModel(in: output)
       let exported = try ExportedVoices(voices)
-      let model = try openModel(model, checkpoint: checkpoint, raw: raw)
       if voices.isEmpty {
-        try model.write(to: output, as: form)
+        try openModel(model, checkpoint: checkpoint, raw: raw).write(to: output, as: form)
       } else {
+        let model = try openSpeechModel(model, checkpoint: checkpoint, raw: raw)
         try write(model, form, with: exported, run)
       }
     case .pt:
@@ -141,20 +141,25 @@ struct Convert: Tool {
         throw Failure(
           .usage, problem: "--voices are for model directories", remedy: "leave them out")
       }
-      try writeCheckpoint(form)
+      guard form == ModelForm() else {
+        throw Failure(
+          .usage, problem: "--precision and --name are for model directories",
+          remedy: "leave them out")
+      }
+      try openModel(model, checkpoint: checkpoint, raw: raw).writeCheckpoint(to: output)
     }
   }
 
   /// Writes the model after its voices, which only its own weights can make.
   private func write(
-    _ model: any Model, _ form: ModelForm, with voices: ExportedVoices, _ run: ToolRun
+    _ model: any SpeechModel, _ form: ModelForm, with voices: ExportedVoices, _ run: ToolRun
   ) throws {
     let (weights, staging) = ("model.safetensors", output + "/.export.tmp-model")
     try createDirectory(staging)
     defer { try? FileManager.default.removeItem(atPath: staging) }
     try model.write(to: staging, as: form)
     let files = try FileManager.default.contentsOfDirectory(atPath: staging)
-    let names = try voices.write(to: output + "/voices", with: ModelRegistry.open(staging))
+    let names = try voices.write(to: output + "/voices", with: ModelRegistry.speechModel(staging))
     for name in files.filter({ $0 != weights }).sorted() + [weights] {
       let path = output + "/" + name
       guard rename(staging + "/" + name, path) == 0 else {
@@ -162,29 +167,6 @@ struct Convert: Tool {
       }
     }
     run.say("\(names.count) voices: \(names.joined(separator: ", "))")
-  }
-
-  private func writeCheckpoint(_ form: ModelForm) throws {
-    guard form == ModelForm() else {
-      throw Failure(
-        .usage, problem: "--precision and --name are for model directories",
-        remedy: "leave them out")
-    }
-    for form in ModelRegistry.checkpointForms where form.exports(model) {
-      guard checkpoint == nil, !raw else {
-        throw Failure(
-          .usage, subject: model, problem: "it is no run",
-          remedy: "leave out --checkpoint and --raw")
-      }
-      try form.export?(model, output)
-      return
-    }
-    guard !fileExists(output) else {
-      throw Failure(
-        .cannotCreate, subject: output, problem: "it exists",
-        remedy: "choose another name or remove it first")
-    }
-    try openModel(model, checkpoint: checkpoint, raw: raw).writeCheckpoint(to: output)
   }
 }
 

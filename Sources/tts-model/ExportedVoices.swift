@@ -59,7 +59,7 @@ struct ExportedVoices {
   /// Makes the voices with a model and writes them into a folder.
   ///
   /// - Returns: their names.
-  func write(to folder: String, with model: any Model) throws -> [String] {
+  func write(to folder: String, with model: any SpeechModel) throws -> [String] {
     let synthesizer = try model.synthesizer(precision: .float32)
     var voices: [(name: String, make: () throws -> any Voice)] = recordings.map { name, path in
       (name, { try Voices(model: model, synthesizer: synthesizer).voice(path) })

@@ -50,9 +50,8 @@ struct Fetch: Tool {
       if HubPath.isMeant(by: name), !ModelRegistry.recognizes(name) {
         paths = [try hub.file(HubPath(name))]
       } else {
-        let model = try ModelRegistry.open(name)
-        paths = try model.fetch()
-        for voice in voice { paths.append(try model.voicePath(voice)) }
+        paths = try ModelRegistry.model(name).fetch()
+        for voice in voice { paths.append(try ModelRegistry.speechModel(name).voicePath(voice)) }
       }
       for path in paths { try output.write(path + "\n") }
       try output.flush()

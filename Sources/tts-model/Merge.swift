@@ -33,7 +33,7 @@ struct Merge: Tool {
 
   func execute(_ run: ToolRun) throws {
     try requireNoModel(in: output)
-    try ModelRegistry.open(model).adapted(adapter).write(to: output)
+    try ModelRegistry.speechModel(model).adapted(adapter).write(to: output)
   }
 }
 

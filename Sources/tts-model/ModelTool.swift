@@ -37,7 +37,7 @@ struct Info: Tool {
   @OptionGroup var common: CommonOptions
 
   func execute(_ run: ToolRun) throws {
-    let facts = try ModelRegistry.open(model).facts()
+    let facts = try ModelRegistry.model(model).facts()
     let output = try ByteOutput(path: nil)
     if json {
       let object = Dictionary(uniqueKeysWithValues: facts.map { ($0.name, JSON.string($0.value)) })
@@ -59,6 +59,7 @@ struct Initialize: Tool {
     examples: [
       "tts-model init --config english --tokenizer tokenizer.json --seed 1 -o MODEL",
       "tts-model init --config small.yaml --tokenizer tokenizer.model -o MODEL",
+      "tts-model init --config resemble-enhance-denoiser --seed 1 -o DENOISER",
     ],
     discussion: """
       Known configurations: \
@@ -70,7 +71,8 @@ struct Initialize: Tool {
   var config: String
   @Option(
     help: ArgumentHelp(
-      "The tokenizer; without it the one that the configuration names.", valueName: "file"))
+      "The tokenizer of a model that speaks; without it the one that the configuration names.",
+      valueName: "file"))
   var tokenizer: String?
   @OptionGroup var seed: SeedOption
   @Option(
@@ -82,13 +84,13 @@ struct Initialize: Tool {
   func execute(_ run: ToolRun) throws {
     let request = ModelInitialization(
       configuration: config, tokenizer: tokenizer, seed: seed.seed, directory: output)
-    // The configuration's kind decides; today there is one kind.
-    guard let descriptor = ModelRegistry.descriptors.first(where: { $0.recognizes(config) }) else {
+    guard let descriptor = ModelRegistry.descriptors.first(where: { $0.initializes(config) }) else {
       throw Failure(
         .noInput, subject: config, problem: "neither a file nor the name of a configuration",
         remedy: "use one of "
           + ModelRegistry.descriptors.flatMap(\.configurationNames).joined(separator: ", "))
     }
+    try requireNoModel(in: output)
     try descriptor.initialize(request)
   }
 }

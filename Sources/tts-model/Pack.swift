@@ -35,7 +35,7 @@ struct Pack: Tool {
   func execute(_ run: ToolRun) throws {
     let output = try ByteOutput(path: nil)
     for name in models {
-      let model = try ModelRegistry.open(name)
+      let model = try ModelRegistry.speechModel(name)
       for precision in precision.isEmpty ? [.float32] : precision {
         for path in try model.pack(precision: precision) { try output.write(path + "\n") }
         try output.flush()

@@ -19,7 +19,7 @@ struct Speaker: Sendable {
   private let run: ToolRun
 
   /// Loads the model and the voice of those utterances that name none.
-  init(_ tool: Synth, model: any Model, _ run: ToolRun) throws {
+  init(_ tool: Synth, model: any SpeechModel, _ run: ToolRun) throws {
     speech = tool.speech
     seed = tool.seed.seed
     needsWholeText = tool.format == .ttsr

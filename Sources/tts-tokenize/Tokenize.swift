@@ -49,7 +49,7 @@ struct Tokenize: RecordFilter, ToolWithCommands {
 
   func stage() throws -> StageParameters {
     let digest: SHA256Digest =
-      if let model { try ModelRegistry.open(model).tokenizerDigest() } else {
+      if let model { try ModelRegistry.speechModel(model).tokenizerDigest() } else {
         try loadedTokenizer().digest
       }
     return StageParameters(models: ["tokenizer": digest.description])
@@ -60,7 +60,7 @@ struct Tokenize: RecordFilter, ToolWithCommands {
   }
 
   private func loadedTokenizer() throws -> any Tokenizer {
-    if let model { return try ModelRegistry.open(model).tokenizer() }
+    if let model { return try ModelRegistry.speechModel(model).tokenizer() }
     guard let tokenizer else { throw ValidationError("Give either --model or --tokenizer.") }
     return try loadTokenizer(path: tokenizer)
   }

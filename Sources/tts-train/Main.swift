@@ -62,7 +62,7 @@ struct Train: ToolWithCommands {
     if !tune.list, !tune.dryRun, group.isRoot {
       try TrainingRun.check(files.run, resumes: files.resume)
     }
-    let model = try ModelRegistry.open(files.model)
+    let model = try ModelRegistry.speechModel(files.model)
     try samples.set(&options, model)
     var trainable = try model.trainable(options.task)
     try trainable.check(options.loss)

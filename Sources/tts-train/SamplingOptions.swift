@@ -54,7 +54,7 @@ struct SamplingOptions: ParsableArguments {
   }
 
   /// - Parameter model: finds the voices.
-  func set(_ options: inout TrainingOptions, _ model: any Model) throws {
+  func set(_ options: inout TrainingOptions, _ model: any SpeechModel) throws {
     options.samples.every = sampleEvery
     if !sampleSentence.isEmpty { options.samples.texts = sampleSentence }
     if let sampleText { options.samples.texts = try Self.texts(in: sampleText) }

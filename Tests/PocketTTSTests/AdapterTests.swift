@@ -124,7 +124,7 @@ import Testing
     let read = try LowRankAdapter(path: path)
     #expect(read.rank == 3 && read.alpha == 6 && read.scale == 2)
 
-    func latents(_ model: any Model) throws -> [Float] {
+    func latents(_ model: any SpeechModel) throws -> [Float] {
       let generator = try #require(
         try model.synthesizer(precision: .float32) as? Generator)
       var samples: [Float] = []

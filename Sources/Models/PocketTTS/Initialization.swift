@@ -161,11 +161,6 @@ func initializeModel(_ request: ModelInitialization) throws {
     throw Failure.tokenizerSize(
       tokenizer.size, expected: configuration.flowLM.lookupTable.nBins, file: path)
   }
-  guard !fileExists(request.directory + "/model.safetensors") else {
-    throw Failure(
-      .cannotCreate, subject: request.directory, problem: "there is a model already",
-      remedy: "choose another directory or remove it first")
-  }
   let tensors = try InitialWeights(seed: request.seed, configuration: configuration).all()
   let weights = Weights(tensors, subject: request.directory)
   try writeModelDirectory(

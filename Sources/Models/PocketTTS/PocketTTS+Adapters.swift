@@ -11,7 +11,7 @@ extension PocketTTSModel {
   }
 
   func adapted(_ adapters: [(adapter: LowRankAdapter, path: String, scale: Float)]) throws
-    -> any Model
+    -> any SpeechModel
   {
     guard !adapters.isEmpty else { return self }
     let digest = try adaptedDigest()

@@ -8,7 +8,7 @@ extension PocketTTSModel {
   /// of each.
   static let meanKey = "mean_of"
 
-  func replacing(_ tensors: [String: Tensor], from subject: String) throws -> any Model {
+  func replacing(_ tensors: [String: Tensor], from subject: String) throws -> any SpeechModel {
     let weights = try files.flowLM()
     var values: [String: Tensor] = [:]
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
@@ -34,7 +34,7 @@ extension PocketTTSModel {
     return model
   }
 
-  func averaged(with others: [any Model], shares: [Double]) throws -> any Model {
+  func averaged(with others: [any SpeechModel], shares: [Double]) throws -> any SpeechModel {
     let others = try others.map { other in
       guard let other = other as? PocketTTSModel else {
         throw Failure.configuration(

@@ -7,7 +7,8 @@ public enum PocketTTS {
   public static let descriptor = ModelDescriptor(
     name: "Pocket TTS",
     recognizes: { PocketTTSModel.recognizes($0) },
-    open: { try PocketTTSModel(path: $0) },
+    opening: .speech { try PocketTTSModel(path: $0) },
     configurationNames: KnownConfigurations.names,
+    initializes: { PocketTTSModel.recognizes($0) },
     initialize: { try initializeModel($0) })
 }

@@ -9,7 +9,7 @@ import Tensors
 import Text
 
 /// An opened Pocket TTS model directory, YAML file or known configuration.
-struct PocketTTSModel: Model {
+struct PocketTTSModel: SpeechModel {
   let path: String
   private(set) var configuration: Configuration
   var files: WeightFiles

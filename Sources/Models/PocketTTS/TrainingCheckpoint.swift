@@ -123,6 +123,11 @@ extension PocketTTSModel {
   /// As `{step, model, ema}` without an average: the official package generates with it, and its trainer
   /// takes it as a teacher or a start.
   func writeCheckpoint(to path: String) throws {
+    guard !fileExists(path) else {
+      throw Failure(
+        .cannotCreate, subject: path, problem: "it exists",
+        remedy: "choose another name or remove it first")
+    }
     let weights = try files.flowLM()
     var tensors: [String: PickledTensor] = [:]
     for key in weights.keys {

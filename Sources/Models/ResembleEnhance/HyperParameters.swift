@@ -88,6 +88,18 @@ struct HyperParameters: Sendable, Equatable {
   /// The value of a key as a whole number; 0 where it is none.
   func whole(_ key: String) -> Int { if case .whole(let value) = self[key] { value } else { 0 } }
 
+  /// The value of a key, to be read.
+  func text(_ key: String) -> String {
+    if case .text(let text) = self[key] { text } else { Self.text(self[key]) }
+  }
+
+  /// Whether a name is that of a hyper-parameter.
+  ///
+  /// - Parameter part: of this part alone; nil for any.
+  static func knows(_ name: String, of part: Part? = nil) -> Bool {
+    keys[name].map { part == nil || $0.part == part } ?? false
+  }
+
   // MARK: YAML
 
   /// Reads a file of one mapping, as the package writes it. Tags of Python objects are never followed:
@@ -171,18 +183,18 @@ struct HyperParameters: Sendable, Equatable {
 
   /// Lines of a mapping that this and the package read, each after an indentation.
   func yaml(indentation: String = "") -> String {
-    values.map { key, value in
-      let text =
-        switch value {
-        case .none: "null"
-        case .flag(let flag): flag ? "true" : "false"
-        case .whole(let number): String(number)
-        case .number(let number): Self.text(number)
-        case .text(let text): String(decoding: JSON.string(text).canonicalBytes, as: UTF8.self)
-        case .numbers(let numbers): "[" + numbers.map(Self.text).joined(separator: ", ") + "]"
-        }
-      return "\(indentation)\(key): \(text)\n"
-    }.joined()
+    values.map { key, value in "\(indentation)\(key): \(Self.text(value))\n" }.joined()
+  }
+
+  private static func text(_ value: Value) -> String {
+    switch value {
+    case .none: "null"
+    case .flag(let flag): flag ? "true" : "false"
+    case .whole(let number): String(number)
+    case .number(let number): text(number)
+    case .text(let text): String(decoding: JSON.string(text).canonicalBytes, as: UTF8.self)
+    case .numbers(let numbers): "[" + numbers.map { text($0) }.joined(separator: ", ") + "]"
+    }
   }
 
   /// YAML 1.1 takes a number with an exponent for one only if it has a point.

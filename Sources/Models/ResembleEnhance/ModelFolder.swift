@@ -6,10 +6,11 @@ import Yams
 /// A model directory of ours: `config.yaml` with the model's name, the part and the hyper-parameters, and
 /// `model.safetensors` with the names of the package's state dictionary.
 struct ModelFolder {
-  private let path: String
+  let path: String
   let parameters: HyperParameters
 
-  private static let name = "resemble-enhance"
+  /// What the configuration calls the model.
+  static let name = "resemble-enhance"
 
   init(path: String, parameters: HyperParameters) {
     self.path = path
@@ -48,29 +49,41 @@ struct ModelFolder {
   /// - Throws: `configuration` where it is wrong.
   init(path: String) throws {
     let file = path + "/config.yaml"
-    guard let root = try Self.root(path), root["model"]?.scalar?.string == Self.name,
-      let part = root["part"]?.scalar.flatMap({ Part(rawValue: $0.string) }),
+    guard let root = try Self.root(path),
       root["weights_path"]?.scalar?.string == "model.safetensors"
-    else {
-      throw Failure.configuration(
-        file, "it does not describe a model of Resemble-Enhance", "convert the checkpoint again")
-    }
-    self.init(
-      path: path, parameters: try HyperParameters(root["hparams"], part: part, file: file))
+    else { throw Failure.otherConfiguration(file) }
+    self.init(path: path, parameters: try Self.parameters(root, file: file))
+  }
+
+  /// The hyper-parameters in a configuration.
+  ///
+  /// - Throws: `configuration` where it is of no such model.
+  static func parameters(_ root: Node.Mapping, file: String) throws -> HyperParameters {
+    guard root["model"]?.scalar?.string == name,
+      let part = root["part"]?.scalar.flatMap({ Part(rawValue: $0.string) })
+    else { throw Failure.otherConfiguration(file) }
+    return try HyperParameters(root["hparams"], part: part, file: file)
+  }
+
+  /// Opens the weights, whose names and shapes are those of the model.
+  ///
+  /// - Throws: `noInput` where there are none, `configuration` where they are of another model.
+  func openWeights() throws -> SafetensorsFile {
+    let file = try SafetensorsFile(path: weights)
+    let shapes = Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) })
+    try StateLayout(parameters.part, names: file.names).check(shapes, parameters, file: weights)
+    return file
   }
 
   /// Writes a run directory that the package loads: what its trainer needs to go on, beyond the weights, is
   /// not in it.
   func export(to directory: String) throws {
-    let file = try SafetensorsFile(path: weights)
-    var shapes: [String: [Int]] = [:]
+    let file = try openWeights()
     var tensors: [String: PickledTensor] = [:]
     for name in file.names {
       guard let shape = file.shape(of: name), let type = file.type(of: name) else { continue }
-      shapes[name] = shape
       tensors[name] = PickledTensor(key: name, type: type, shape: shape)
     }
-    try StateLayout(parameters.part, names: file.names).check(shapes, parameters, file: weights)
     var members = [PickledMember(.string("module"), PickledValue(tensors))]
     for key in StateFile.counts {
       guard let count = file.metadata[key].flatMap({ Int64($0) }) else { continue }

@@ -2,15 +2,21 @@ import Base
 public import ModelInterface
 
 /// Resemble-Enhance: a denoiser and a generative enhancer of speech at 44,100 Hz (package
-/// resemble-enhance 0.0.1 is the reference). Its files, so far.
+/// resemble-enhance 0.0.1 is the reference).
 public enum ResembleEnhance {
+  /// The row for the registry.
+  public static let descriptor = ModelDescriptor(
+    name: "Resemble-Enhance", recognizes: { ModelFolder.isOne($0) },
+    opening: .enhancement { try ResembleEnhanceModel(path: $0) },
+    configurationNames: ModelSpecification.names,
+    initializes: { ModelSpecification.isOne($0) },
+    initialize: { try initializeModel($0) })
+
   /// Checkpoints of its own trainer: run directories with DeepSpeed's files.
   public static let checkpointForm = CheckpointForm(
     name: "Resemble-Enhance", file: { try RunDirectory($0)?.weights },
     recognizes: { StateFile.recognizes($0) },
-    convert: { try StateFile($0, $1).write(to: $1.directory) },
-    exports: { ModelFolder.isOne($0) },
-    export: { try ModelFolder(path: $0).export(to: $1) })
+    convert: { try StateFile($0, $1).write(to: $1.directory) })
 }
 
 /// A run directory as the package has it: `hparams.yaml`, `ds/G/latest`,

@@ -36,11 +36,7 @@ struct StateFile {
   /// - Throws: `configuration` when it is not the model that the hyper-parameters say; `badInput` when a
   ///   tensor is damaged or not finite.
   init(_ file: TorchFile, _ conversion: CheckpointConversion) throws {
-    guard conversion.form == ModelForm(), !conversion.raw else {
-      throw Failure(
-        .usage, problem: "weights of Resemble-Enhance are written as they are",
-        remedy: "leave out --precision, --name and --raw")
-    }
+    guard conversion.form == ModelForm(), !conversion.raw else { throw Failure.otherForm }
     let names = Self.names(file)
     guard let part = StateLayout.part(names), let tensors = Self.state(file).tensors else {
       throw Failure.otherState(

@@ -8,19 +8,41 @@ struct StateLayout {
   /// Names and shapes, in an order in which sizes stand alone before they stand in products.
   private(set) var tensors: [(name: String, shape: String)] = []
 
+  /// How many blocks there are of those that every model has as many of as it likes.
+  struct Counts: Sendable, Equatable {
+    /// Layers of the velocity network.
+    var flowLayers = 30
+    /// Levels of the denoiser's U-Net on either side.
+    var levels = 4
+    /// Blocks between them.
+    var middleBlocks = 2
+  }
+
   /// The layout of a state dictionary that has these names.
   init(_ part: Part, names: some Collection<String>) {
+    let net = part == .denoiser ? "net." : "denoiser.net."
+    self.init(
+      part,
+      Counts(
+        flowLayers: Self.count("lcfm.cfm.net.layers.", in: names),
+        // More levels than any sound has samples would be too many for the widths.
+        levels: min(32, Self.count(net + "encoder_blocks.", in: names)),
+        middleBlocks: Self.count(net + "middle_blocks.", in: names)))
+  }
+
+  /// The layout of a model of so many blocks.
+  init(_ part: Part, _ counts: Counts) {
     switch part {
-    case .denoiser: addDenoiser("", names)
+    case .denoiser: addDenoiser("", counts)
     case .enhancer:
       add("dummy", "1")
       add("normalizer.running_mean_unsafe", "")
       add("normalizer.running_var_unsafe", "")
       addMel("mel_fn.")
       addAutoencoder()
-      addFlow(layers: Self.count("lcfm.cfm.net.layers.", in: names))
+      addFlow(layers: counts.flowLayers)
       addVocoder()
-      addDenoiser("denoiser.", names)
+      addDenoiser("denoiser.", counts)
     }
   }
 
@@ -28,6 +50,13 @@ struct StateLayout {
   static func part(_ names: some Collection<String>) -> Part? {
     if names.contains(where: { $0.hasPrefix("lcfm.ae.") }) { return .enhancer }
     return names.contains("net.input_proj.weight") ? .denoiser : nil
+  }
+
+  /// Whether a tensor holds no weights but what is computed or counted: windows, filters, statistics.
+  static func isConstant(_ name: String) -> Bool {
+    name == "dummy"
+      || [".window", ".fb", ".filter", "_unsafe", ".stft_magnitude_min"].contains(
+        where: name.hasSuffix)
   }
 
   /// How many different numbers follow a prefix.
@@ -121,7 +150,7 @@ struct StateLayout {
     }
   }
 
-  private mutating func addDenoiser(_ prefix: String, _ names: some Collection<String>) {
+  private mutating func addDenoiser(_ prefix: String, _ counts: Counts) {
     func addBlock(_ name: String, _ inputs: Int, _ outputs: Int, to layout: inout StateLayout) {
       layout.addConvolution(name + ".pre_conv", "\(outputs)U \(inputs)U 3 3")
       for half in 1...2 {
@@ -135,18 +164,38 @@ struct StateLayout {
     addMel(prefix + "mel_fn.")
     let net = prefix + "net."
     addConvolution(net + "input_proj", "U 3 3 3")
-    // More levels than any sound has samples would be too many for the widths.
-    let levels = min(32, Self.count(net + "encoder_blocks.", in: names))
-    for level in 0..<levels {
+    for level in 0..<counts.levels {
       addBlock("\(net)encoder_blocks.\(level)", 1 << level, 2 << level, to: &self)
-      let width = 1 << (levels - level)
+      let width = 1 << (counts.levels - level)
       addBlock("\(net)decoder_blocks.\(level)", width, width / 2, to: &self)
     }
-    for block in 0..<Self.count(net + "middle_blocks.", in: names) {
-      addBlock("\(net)middle_blocks.\(block)", 1 << levels, 1 << levels, to: &self)
+    for block in 0..<counts.middleBlocks {
+      addBlock("\(net)middle_blocks.\(block)", 1 << counts.levels, 1 << counts.levels, to: &self)
     }
     addConvolution(net + "head.0", "U U 3 3")
     addConvolution(net + "head.2", "3 U 1 1")
+  }
+
+  // MARK: Making
+
+  /// Names and shapes with all sizes given.
+  ///
+  /// - Parameter widths: of the sizes that are no hyper-parameters, by their letters.
+  /// - Returns: nil where a tensor would be empty, or too large.
+  func shapes(
+    _ parameters: HyperParameters, _ widths: [Character: Int]
+  ) -> [(name: String, shape: [Int])]? {
+    let sizes = Self.sizes(parameters).merging(widths) { size, _ in size }
+    var made: [(name: String, shape: [Int])] = []
+    for (name, shape) in tensors {
+      let words = shape.split(separator: " ")
+      let numbers = words.compactMap { Self.size($0, sizes) }
+      guard numbers.count == words.count, numbers.allSatisfy({ $0 > 0 }),
+        numbers.reduce(1, { $0 * Double($1) }) < 1e10
+      else { return nil }
+      made.append((name, numbers))
+    }
+    return made
   }
 
   // MARK: Checking
@@ -156,15 +205,7 @@ struct StateLayout {
   ///   - file: for messages.
   /// - Throws: `configuration` when one is missing, has another shape or is no part of the model.
   func check(_ shapes: [String: [Int]], _ parameters: HyperParameters, file: String) throws {
-    let mels = parameters.whole("num_mels")
-    var sizes: [Character: Int] = [
-      "M": mels, "F": parameters.whole("win_size"), "B": parameters.whole("n_fft") / 2 + 1,
-    ]
-    if parameters.part == .enhancer {
-      sizes["L"] = parameters.whole("lcfm_latent_dim")
-      sizes["N"] = parameters.whole("univnet_nc")
-      sizes["E"] = mels + parameters.whole("vocoder_extra_dim")
-    }
+    var sizes = Self.sizes(parameters)
     for (name, wanted) in tensors {
       guard let shape = shapes[name] else {
         throw Failure.otherState(file, "there is no tensor '\(name)'")
@@ -185,6 +226,20 @@ struct StateLayout {
       throw Failure.otherState(
         file, "tensor '\(strangers[0])' is no part of the \(parameters.part.rawValue)")
     }
+  }
+
+  /// The sizes that are hyper-parameters.
+  private static func sizes(_ parameters: HyperParameters) -> [Character: Int] {
+    let mels = parameters.whole("num_mels")
+    var sizes: [Character: Int] = [
+      "M": mels, "F": parameters.whole("win_size"), "B": parameters.whole("n_fft") / 2 + 1,
+    ]
+    if parameters.part == .enhancer {
+      sizes["L"] = parameters.whole("lcfm_latent_dim")
+      sizes["N"] = parameters.whole("univnet_nc")
+      sizes["E"] = mels + parameters.whole("vocoder_extra_dim")
+    }
+    return sizes
   }
 
   private static func fits(_ size: Int, _ word: Substring, _ sizes: inout [Character: Int]) -> Bool
