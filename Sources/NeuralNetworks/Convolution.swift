@@ -131,7 +131,10 @@ extension Weights {
   ) throws -> Matrix {
     let parts = self["parametrizations"]["weight"]
     func tensor() throws -> Tensor {
-      arrange(isNormed ? try parts.normed(shape) : try self.tensor("weight", shape))
+      guard !isNormed else { return arrange(try parts.normed(shape)) }
+      let stored = try self.tensor("weight", shape)
+      defer { if packing != nil { stored.releasePages() } }
+      return arrange(stored)
     }
     guard packing != nil else { return .tensor(try tensor()) }
     return .packed(
@@ -144,7 +147,9 @@ extension Weights {
   /// (`original1`).
   fileprivate func normed(_ shape: [Int]) throws -> Tensor {
     let lengths = try tensor("original0", [shape[0]] + shape.dropFirst().map { _ in 1 })
-    return try tensor("original1", shape).withNorm(lengths)
+    let directions = try tensor("original1", shape)
+    defer { if packing != nil { directions.releasePages() } }
+    return directions.withNorm(lengths)
   }
 }
 

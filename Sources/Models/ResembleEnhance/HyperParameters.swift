@@ -88,6 +88,11 @@ struct HyperParameters: Sendable, Equatable {
   /// The value of a key as a whole number; 0 where it is none.
   func whole(_ key: String) -> Int { if case .whole(let value) = self[key] { value } else { 0 } }
 
+  /// The value of a key as a number; 0 where it is none.
+  func number(_ key: String) -> Double {
+    if case .number(let value) = self[key] { value } else { 0 }
+  }
+
   /// The value of a key, to be read.
   func text(_ key: String) -> String {
     if case .text(let text) = self[key] { text } else { Self.text(self[key]) }

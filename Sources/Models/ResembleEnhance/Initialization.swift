@@ -63,11 +63,6 @@ struct InitialWeights {
   }
 }
 
-/// A periodic Hann window.
-private func hannWindow(_ size: Int) -> [Float] {
-  (0..<size).map { Float(0.5 - 0.5 * cos(2 * .pi * Double($0) / Double(size))) }
-}
-
 /// Triangles on Slaney's mel scale, of equal area: `[bins, bands]`, bins up to half the rate.
 private func slaneyFilterBank(bins: Int, bands: Int, rate: Double) -> [Float] {
   // Linear below 1 kHz, 15 there; 27 more for each factor of 6.4.

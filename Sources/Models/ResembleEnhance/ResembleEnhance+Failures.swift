@@ -25,4 +25,9 @@ extension Failure {
   static func hyperParameters(_ file: String, _ problem: String) -> Failure {
     .configuration(file, problem, "give the hparams.yaml of the checkpoint's run")
   }
+
+  static func denoiserAlone(_ model: String) -> Failure {
+    .configuration(
+      model, "it is a denoiser alone, which cannot enhance", "use --mode denoise")
+  }
 }

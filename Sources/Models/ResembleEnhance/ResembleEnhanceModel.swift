@@ -15,8 +15,7 @@ struct ResembleEnhanceModel: EnhancementModel {
   func fetch() throws -> [String] { [folder.weights] }
 
   func enhancer(precision: WeightFormat) throws -> any SpeechEnhancer {
-    throw Failure.configuration(
-      path, "its networks cannot be computed by this version", "use a newer one")
+    try Enhancer(folder, precision: precision)
   }
 
   // MARK: Digests
@@ -28,8 +27,7 @@ struct ResembleEnhanceModel: EnhancementModel {
       return try digest(file, ["wav_rate", "hop_size"]) { $0.hasPrefix(denoiser + "net.") }
     }
     guard parameters.part == .enhancer else {
-      throw Failure.configuration(
-        path, "it is a denoiser alone, which cannot enhance", "use --mode denoise")
+      throw Failure.denoiserAlone(path)
     }
     // What only training reads: a head, statistics of the latents; and the denoiser's mel.
     let unused = ["dummy", "lcfm.ae.head.", "lcfm.ae.estimator.", "denoiser.mel_fn."]

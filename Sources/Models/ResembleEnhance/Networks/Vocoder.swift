@@ -42,9 +42,10 @@ struct Vocoder: Sendable {
     let (batch, count) = (frames.shape[0], frames.shape[1])
     let condition = frames.withSteps(0..<count + Self.extraFrames)
     var x = first(noise.reflected(3))
-    for block in blocks {
+    for (index, block) in blocks.enumerated() {
       try onStep()
-      x = try block(x, condition, onStep: onStep)
+      x = try index < 2 || x.isRecorded || condition.isRecorded
+        ? block(x, condition, onStep: onStep) : block.inParts(x, condition, onStep: onStep)
     }
     let samples = last(x.leakyReLU().reflected(3)).tanh()
     return samples.withSteps(0..<count * Self.hop).reshaped([batch, count * Self.hop])
@@ -89,6 +90,32 @@ struct VocoderBlock: Sendable {
       x = x + predictor.convolve(y, features, layer: layer).gated(tanhIsFirst: false)
     }
     return x
+  }
+}
+
+extension VocoderBlock {
+  /// Frames of a part, and those around it that it is made of as well: no output depends on more.
+  private static let part = 128
+  private static let around = 10
+
+  /// The same in parts: a signal at these rates takes much memory.
+  func inParts(
+    _ x: Tensor, _ condition: Tensor, onStep: () throws -> Void
+  ) rethrows -> Tensor {
+    let frames = condition.shape[1]
+    let steps = x.shape[1] / frames
+    let parts = try stride(from: 0, to: frames, by: Self.part).map { first in
+      let range = first..<min(frames, first + Self.part)
+      let near = max(0, range.lowerBound - Self.around)..<min(frames, range.upperBound + Self.around)
+      let y = try self(
+        x.withSteps(near.lowerBound * steps..<near.upperBound * steps),
+        condition.withSteps(near), onStep: onStep)
+      let hop = y.shape[1] / near.count
+      return y.withSteps(
+        (range.lowerBound - near.lowerBound) * hop..<(range.upperBound - near.lowerBound) * hop)
+    }
+    return concatenateColumns(parts.map { $0.reshaped([x.shape[0], $0.count / x.shape[0]]) })
+      .reshaped([x.shape[0], parts.reduce(0) { $0 + $1.shape[1] }, x.columns])
   }
 }
 

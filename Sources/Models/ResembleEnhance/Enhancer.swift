@@ -1,0 +1,143 @@
+import Base
+import ModelInterface
+import NeuralNetworks
+import Safetensors
+import Tensors
+
+/// Denoising and enhancing with the weights of a model directory.
+struct Enhancer: SpeechEnhancer {
+  private enum Networks: Sendable {
+    case enhancer(EnhancerNetworks)
+    case denoiser(Denoiser)
+  }
+  private let networks: Networks
+  private let path: String
+  let sampleRate: Int
+
+  /// Reads the weights.
+  ///
+  /// - Parameter precision: float32, or bfloat16 for the flow and the vocoder.
+  /// - Throws: `usage` for another precision.
+  init(_ folder: ModelFolder, precision: WeightFormat) throws {
+    guard precision != .int8 else {
+      throw Failure(
+        .usage, problem: "there is no --precision int8 for Resemble-Enhance",
+        remedy: "use f32 or bf16")
+    }
+    let file = try folder.openWeights()
+    let shapes = Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) })
+    let weights = Weights(
+      Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
+      packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision))
+    let parameters = folder.parameters
+    networks =
+      switch parameters.part {
+      case .enhancer: .enhancer(try EnhancerNetworks(weights, shapes, parameters))
+      case .denoiser:
+        .denoiser(
+          try Denoiser(
+            weights.inFloat32, DenoiserSizes(shapes), hop: parameters.whole("hop_size")))
+      }
+    path = folder.path
+    sampleRate = parameters.whole("wav_rate")
+  }
+
+  private var denoiser: Denoiser {
+    switch networks {
+    case .enhancer(let networks): networks.denoiser
+    case .denoiser(let denoiser): denoiser
+    }
+  }
+
+  func check(_ options: EnhancementOptions) throws {
+    guard options.mode == .enhance else { return }
+    guard case .enhancer = networks else { throw Failure.denoiserAlone(path) }
+    func require(_ isRight: Bool, _ problem: String, _ remedy: String) throws {
+      if !isRight { throw Failure(.usage, problem: problem, remedy: remedy) }
+    }
+    try require(
+      (0...1).contains(options.denoising), "--lambd \(options.denoising)",
+      "give a number from 0 to 1")
+    try require(
+      (0...1).contains(options.temperature), "--tau \(options.temperature)",
+      "give a number from 0 to 1")
+    try require(
+      (1...128).contains(options.evaluations), "--nfe \(options.evaluations)",
+      "give a number from 1 to 128")
+    // The package would decode the noise that it begins with.
+    try require(
+      options.followsPackage || Flow.steps(options.solver, evaluations: options.evaluations).steps > 0,
+      "--nfe \(options.evaluations) makes no step of \(options.solver.rawValue)",
+      "give 4 or more, or 1")
+  }
+
+  func makeStream(
+    _ options: EnhancementOptions, onStep: @escaping @Sendable (_ samples: Int) throws -> Void
+  ) throws -> any EnhancementStream {
+    try check(options)
+    return Stream(self, options, onStep)
+  }
+
+  /// One recording, in chunks.
+  private struct Stream: EnhancementStream {
+    private var chunks: ChunkStream
+
+    init(
+      _ enhancer: Enhancer, _ options: EnhancementOptions,
+      _ onStep: @escaping @Sendable (Int) throws -> Void
+    ) {
+      var random = TorchRandom(seed: options.seed)
+      var done = 0
+      chunks = ChunkStream(followsPackage: options.followsPackage) { chunk in
+        let total = enhancer.steps(options)
+        var step = 0
+        let result = try enhancer.process(chunk, options, &random) {
+          step += 1
+          try onStep(done + min(chunk.count, chunk.count * step / total))
+        }
+        done += chunk.count
+        return result
+      }
+    }
+
+    mutating func enhance(_ samples: [Float]) throws -> [Float] { try chunks.process(samples) }
+    mutating func finish() throws -> [Float] { try chunks.finish() }
+  }
+
+  /// How often a chunk reports: before each evaluation, and some more.
+  private func steps(_ options: EnhancementOptions) -> Int {
+    options.mode == .enhance ? options.evaluations + 22 : 1
+  }
+
+  /// One chunk.
+  ///
+  /// - Returns: no fewer samples but for less than a frame.
+  func process(
+    _ chunk: [Float], _ options: EnhancementOptions, _ random: inout TorchRandom,
+    onStep: () throws -> Void
+  ) throws -> [Float] {
+    let samples = Tensor(chunk, shape: [1, chunk.count])
+    try onStep()
+    guard options.mode == .enhance, case .enhancer(let networks) = networks else {
+      return denoiser(samples).values
+    }
+    let draws = networks.draw(frames: chunk.count / networks.mel.hop, &random)
+    return try networks.enhance(samples, options, draws, onStep: onStep).values
+  }
+}
+
+extension EnhancerNetworks {
+  /// What the package draws for a chunk, in its order.
+  func draw(frames: Int, _ random: inout TorchRandom) -> Draws {
+    func normal(_ channels: Int, _ steps: Int, _ random: inout TorchRandom) -> Tensor {
+      Tensor(random.normal(channels * steps), shape: [channels, steps]).transposed()
+        .reshaped([1, steps, channels])
+    }
+    var fixed = TorchRandom(seed: 0)
+    let prior = hasFixedPrior
+      ? normal(sizes.latents, frames, &fixed) : normal(sizes.latents, frames, &random)
+    return Draws(
+      prior: prior,
+      noise: normal(Vocoder.noiseWidth, frames + Vocoder.extraFrames, &random))
+  }
+}
