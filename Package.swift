@@ -158,7 +158,7 @@ targets.append(
     name: "tts-bench",
     dependencies: [
       "CMachine", "Base", "Tensors", "NeuralNetworks", "ModelInterface", "Mimi", "Training",
-      "PocketTTS", argumentParser,
+      "PocketTTS", "ResembleEnhance", argumentParser,
     ], path: "Tests/Benchmarks/tts-bench", swiftSettings: swiftSettings))
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.

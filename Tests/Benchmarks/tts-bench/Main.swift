@@ -8,7 +8,7 @@ import Foundation
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tts-bench", abstract: "Time the machine and the parts of a model.",
-    subcommands: [MachineBench.self, SpeedBench.self, TrainBench.self])
+    subcommands: [MachineBench.self, SpeedBench.self, TrainBench.self, EnhanceBench.self])
 }
 
 /// What all measurements take.

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Base
+import Foundation
+import ModelInterface
+import ResembleEnhance
+import Tensors
+
+/// Times denoising and enhancing of noise: seconds for each second of it.
+struct EnhanceBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "enhance", abstract: "Time denoising and enhancing.")
+
+  @OptionGroup var options: BenchOptions
+  @Option(help: "A model directory of Resemble-Enhance.") var model: String
+  @Option(help: "Seconds of sound.") var duration = 2.0
+  @Option(help: "Evaluations of the flow; 0 denoises.") var nfe: [Int] = [0, 8, 32, 64]
+  @Option(help: "f32 or bf16.") var precision = "f32"
+
+  func run() throws {
+    ThreadBudget.limit = options.threads
+    let start = ContinuousClock().now
+    guard case .enhancement(let open) = ResembleEnhance.descriptor.opening,
+      let format = WeightFormat(rawValue: precision)
+    else { throw ValidationError("--precision is f32 or bf16") }
+    let enhancer = try open(model).enhancer(precision: format)
+    let loaded = ContinuousClock().now - start
+    var random = RandomNumbers(seed: 0, name: "bench")
+    let samples = random.normal(Int(duration * Double(enhancer.sampleRate))).map { 0.1 * $0 }
+    var figures = ["load_s": Double(loaded.components.attoseconds) * 1e-18 + Double(loaded.components.seconds)]
+    for evaluations in nfe {
+      var settings = EnhancementOptions()
+      settings.mode = evaluations == 0 ? .denoise : .enhance
+      settings.evaluations = max(1, evaluations)
+      let times = try (0..<options.runs).map { _ in
+        try seconds {
+          var stream = try enhancer.makeStream(settings, onStep: { _ in })
+          _ = try stream.enhance(samples) + stream.finish()
+        }
+      }
+      let name = evaluations == 0 ? "denoise_s" : "enhance_\(evaluations)_s"
+      figures[name] = median(times) / duration
+    }
+    figures["memory_mb"] = peakMemory()
+    report(figures, ["precision": precision])
+  }
+}
