@@ -6,15 +6,15 @@ import Tensors
 
 /// Denoising and enhancing with the weights of a model directory.
 struct Enhancer: SpeechEnhancer {
-  private enum Networks: Sendable {
-    case enhancer(EnhancerNetworks)
-    case denoiser(Denoiser)
-  }
-  private let networks: Networks
-  private let path: String
+  private let folder: ModelFolder
+  private let weights: Weights
+  private let shapes: [String: [Int]]
+  private let denoiser: Denoiser
+  /// The other networks, read when they are asked for: denoising needs none of them.
+  private let networks = Locked<EnhancerNetworks?>(nil)
   let sampleRate: Int
 
-  /// Reads the weights.
+  /// Opens the weights and reads the denoiser's.
   ///
   /// - Parameter precision: float32, or bfloat16 for the flow and the vocoder.
   /// - Throws: `usage` for another precision.
@@ -24,34 +24,37 @@ struct Enhancer: SpeechEnhancer {
         .usage, problem: "there is no --precision int8 for Resemble-Enhance",
         remedy: "use f32 or bf16")
     }
+    self.folder = folder
     let file = try folder.openWeights()
-    let shapes = Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) })
-    let weights = Weights(
+    shapes = Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) })
+    weights = Weights(
       Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
       packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision))
-    let parameters = folder.parameters
-    networks =
-      switch parameters.part {
-      case .enhancer: .enhancer(try EnhancerNetworks(weights, shapes, parameters))
+    denoiser =
+      switch folder.parameters.part {
+      case .enhancer:
+        try Denoiser(
+          weights["denoiser"].inFloat32, DenoiserSizes(shapes, prefix: "denoiser."),
+          hop: folder.parameters.whole("hop_size"))
       case .denoiser:
-        .denoiser(
-          try Denoiser(
-            weights.inFloat32, DenoiserSizes(shapes), hop: parameters.whole("hop_size")))
+        try Denoiser(
+          weights.inFloat32, DenoiserSizes(shapes), hop: folder.parameters.whole("hop_size"))
       }
-    path = folder.path
-    sampleRate = parameters.whole("wav_rate")
+    sampleRate = folder.parameters.whole("wav_rate")
   }
 
-  private var denoiser: Denoiser {
-    switch networks {
-    case .enhancer(let networks): networks.denoiser
-    case .denoiser(let denoiser): denoiser
+  private func enhancer() throws -> EnhancerNetworks {
+    try networks.withLock { networks in
+      let read = try networks
+        ?? EnhancerNetworks(weights, shapes, folder.parameters, denoiser: denoiser)
+      networks = read
+      return read
     }
   }
 
   func check(_ options: EnhancementOptions) throws {
     guard options.mode == .enhance else { return }
-    guard case .enhancer = networks else { throw Failure.denoiserAlone(path) }
+    guard folder.parameters.part == .enhancer else { throw Failure.denoiserAlone(folder.path) }
     func require(_ isRight: Bool, _ problem: String, _ remedy: String) throws {
       if !isRight { throw Failure(.usage, problem: problem, remedy: remedy) }
     }
@@ -75,7 +78,7 @@ struct Enhancer: SpeechEnhancer {
     _ options: EnhancementOptions, onStep: @escaping @Sendable (_ samples: Int) throws -> Void
   ) throws -> any EnhancementStream {
     try check(options)
-    return Stream(self, options, onStep)
+    return Stream(self, try options.mode == .enhance ? enhancer() : nil, options, onStep)
   }
 
   /// One recording, in chunks.
@@ -83,7 +86,7 @@ struct Enhancer: SpeechEnhancer {
     private var chunks: ChunkStream
 
     init(
-      _ enhancer: Enhancer, _ options: EnhancementOptions,
+      _ enhancer: Enhancer, _ networks: EnhancerNetworks?, _ options: EnhancementOptions,
       _ onStep: @escaping @Sendable (Int) throws -> Void
     ) {
       var random = TorchRandom(seed: options.seed)
@@ -91,7 +94,7 @@ struct Enhancer: SpeechEnhancer {
       chunks = ChunkStream(followsPackage: options.followsPackage) { chunk in
         let total = enhancer.steps(options)
         var step = 0
-        let result = try enhancer.process(chunk, options, &random) {
+        let result = try enhancer.process(chunk, networks, options, &random) {
           step += 1
           try onStep(done + min(chunk.count, chunk.count * step / total))
         }
@@ -111,16 +114,16 @@ struct Enhancer: SpeechEnhancer {
 
   /// One chunk.
   ///
+  /// - Parameter networks: those that enhance; nil to denoise.
   /// - Returns: no fewer samples but for less than a frame.
   func process(
-    _ chunk: [Float], _ options: EnhancementOptions, _ random: inout TorchRandom,
+    _ chunk: [Float], _ networks: EnhancerNetworks?, _ options: EnhancementOptions,
+    _ random: inout TorchRandom,
     onStep: () throws -> Void
   ) throws -> [Float] {
     let samples = Tensor(chunk, shape: [1, chunk.count])
     try onStep()
-    guard options.mode == .enhance, case .enhancer(let networks) = networks else {
-      return denoiser(samples).values
-    }
+    guard let networks else { return denoiser(samples).values }
     let draws = networks.draw(frames: chunk.count / networks.mel.hop, &random)
     return try networks.enhance(samples, options, draws, onStep: onStep).values
   }
