@@ -11,10 +11,12 @@ let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox
 let flyingSocks = Target.Dependency.product(name: "FlyingSocks", package: "FlyingFox")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-/// System libraries: folder, pkg-config name, Debian package.
-let systemLibraries: [(name: String, pkgConfig: String, debian: String)] = [
+/// System libraries: folder, pkg-config name (none where its flags are more than paths, which are refused),
+/// Debian package.
+let systemLibraries: [(name: String, pkgConfig: String?, debian: String)] = [
   ("CSndfile", "sndfile", "libsndfile1-dev"),
   ("CSamplerate", "samplerate", "libsamplerate0-dev"),
+  ("CKissFFT", nil, "libkissfft-dev"),
   ("CXXHash", "libxxhash", "libxxhash-dev"),
   ("CZstd", "libzstd", "libzstd-dev"),
 ]
@@ -27,15 +29,16 @@ let models = ["PocketTTS", "ResembleEnhance"]
 
 let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Base", [crypto]),
+  ("Fourier", ["Base", "CKissFFT"]),
   ("Tensors", ["Base", "CKernels"]),
-  ("Audio", ["Base", "CSndfile", "CSamplerate"]),
+  ("Audio", ["Base", "Fourier", "CSndfile", "CSamplerate"]),
   ("Text", ["Base", "CSentencePiece"]),
   ("Safetensors", ["Base"]),
   ("Pickles", ["Base", "Safetensors"]),
   ("Records", ["Base", "Safetensors", "CZstd", "CXXHash"]),
   ("Hub", ["Base", "CCurl", crypto]),
   ("Processes", ["Base", "CMPI"]),
-  ("NeuralNetworks", ["Base", "Tensors", "Safetensors"]),
+  ("NeuralNetworks", ["Base", "Fourier", "Tensors", "Safetensors"]),
   ("AudioRecords", ["Base", "Audio", "Safetensors", "Records"]),
   ("Filters", ["Base", "Safetensors", "Records", argumentParser]),
   (
@@ -160,8 +163,8 @@ targets.append(
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub", "Filters",
-  "Training", "Server", "PocketTTS", "ResembleEnhance",
+  "Base", "Fourier", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub",
+  "NeuralNetworks", "Filters", "Training", "Server", "PocketTTS", "ResembleEnhance",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(

@@ -1,10 +1,11 @@
+import Fourier
 import Glibc
 
 /// Power of a signal in bands of the mel scale (2595 · log10(1 + f / 700)), from 0 Hz to half the rate:
 /// triangles of equal width on that scale, each half over its neighbours.
 struct MelSpectrum: Sendable {
-  private let transform: FourierTransform
-  private let window: [Double]
+  private let transform: RealTransform
+  private let window: [Float]
   private let hop: Int
   /// For each band its first bin and the weights from there on.
   private let bands: [(first: Int, weights: [Double])]
@@ -15,8 +16,10 @@ struct MelSpectrum: Sendable {
   init(rate: Int, bands: Int, window: Int, hop: Int) {
     var size = 2
     while size < window { size *= 2 }
-    transform = FourierTransform(size: size)
-    self.window = (0..<window).map { 0.5 - 0.5 * cos(2 * .pi * Double($0) / Double(window)) }
+    transform = RealTransform(size: size)
+    self.window = (0..<window).map {
+      Float(0.5 - 0.5 * cos(2 * .pi * Double($0) / Double(window)))
+    }
     self.hop = hop
     let top = Self.mel(Double(rate) / 2)
     let edges = (0...bands + 1).map { Self.frequency(top * Double($0) / Double(bands + 1)) }
@@ -45,12 +48,13 @@ struct MelSpectrum: Sendable {
   /// one for every hop that begins within the signal.
   func frames(of samples: [Float]) -> [[Double]] {
     stride(from: 0, to: samples.count, by: hop).map { centre in
-      var part = [Double](repeating: 0, count: transform.size)
+      var part = [Float](repeating: 0, count: transform.size)
       let start = centre - window.count / 2
       for index in max(0, -start)..<min(window.count, max(0, samples.count - start)) {
-        part[index] = Double(samples[start + index]) * window[index]
+        part[index] = samples[start + index] * window[index]
       }
-      let power = transform.power(part)
+      let (real, imaginary) = transform.forward(part)
+      let power = zip(real, imaginary).map { Double($0) * Double($0) + Double($1) * Double($1) }
       return bands.map { first, weights in
         weights.indices.reduce(0) { $0 + weights[$1] * power[first + $1] }
       }

@@ -6,20 +6,6 @@ import Testing
 @testable import Audio
 
 @Suite struct SpectralDistanceTests {
-  @Test(arguments: [2, 8, 512]) func transformsAreThoseOfTheDefinition(_ size: Int) {
-    let samples = speechLike(seconds: 1, rate: 600).prefix(size).map(Double.init)
-    let power = FourierTransform(size: size).power(samples)
-    for bin in 0...size / 2 {
-      var (real, imaginary) = (0.0, 0.0)
-      for (index, sample) in samples.enumerated() {
-        let angle = 2 * Double.pi * Double(bin * index) / Double(size)
-        real += sample * cos(angle)
-        imaginary -= sample * sin(angle)
-      }
-      #expect(abs(power[bin] - (real * real + imaginary * imaginary)) < 1e-12)
-    }
-  }
-
   @Test(arguments: [8000, 24000]) func aToneIsInItsBand(_ rate: Int) {
     let spectrum = MelSpectrum(rate: rate, bands: 40, window: rate / 25, hop: rate / 50)
     let tone = (0..<rate).map { Float(sin(2 * .pi * 1000 * Double($0) / Double(rate))) }
