@@ -1,3 +1,4 @@
+import Audio
 import Glibc
 
 /// Effects as the program SoX 14.4.2 computes them at 44,100 Hz: in double precision, between signals of
@@ -118,16 +119,4 @@ enum SoX {
     let (below, above) = (beta(row), beta(row + 1))
     return below + (above - below) * (place - place.rounded(.towardZero))
   }
-}
-
-/// The modified Bessel function of the first kind, order 0, by its power series.
-func besselI0(_ x: Double) -> Double {
-  let square = x * x / 4
-  var (term, sum, order) = (1.0, 1.0, 1.0)
-  while term > sum * 1e-17 {
-    term *= square / (order * order)
-    sum += term
-    order += 1
-  }
-  return sum
 }

@@ -1,3 +1,4 @@
+import Audio
 import Glibc
 
 /// The band-limited interpolation of the Python library resampy with its filter `kaiser_fast` (J. O. Smith:
