@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Audio
@@ -15,6 +16,43 @@ struct ResamplerTests {
     let expected = try fixture.floats("resample.\(rate).output")
     #expect(output.count == expected.count)
     #expect(largestDifference(output, expected) < 2e-6)
+  }
+
+  @Test(arguments: [8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000])
+  func torchaudiosFilterIsThatOfResembleEnhance(rate: Int) throws {
+    let fixture = try Fixture("ResembleEnhance/resample/cases.safetensors")
+    let facts = try JSON.parse(readFile(TestSupport.fixture("ResembleEnhance/resample/cases.json")))
+    let fact = try #require(facts["rates"]?.array?.first { $0["rate"]?.integer == rate })
+    // Ours is as far from its float32 coefficients as its own are with float64 ones.
+    let apart = Float(try #require(fact["float_taps_differ_by"]?.double)) + 2e-7
+    func check(
+      _ from: Int, _ to: Int, _ input: [Float], _ expected: [Float], within apart: Float = 1.2e-5
+    ) throws {
+      var resampler = try ReferenceResampler(from: from, to: to, filter: .torchaudio)
+      let output = try resampler.all(input)
+      #expect(output.count == expected.count)
+      #expect(largestDifference(output, expected) <= apart, "\(from) to \(to)")
+      var cut = try ReferenceResampler(from: from, to: to, filter: .torchaudio)
+      #expect(input.flatMap { cut.process([$0]) } + cut.finish() == output)
+    }
+    let input = try fixture.floats("\(rate).input")
+    try check(rate, 44100, input, fixture.floats("\(rate).output"), within: apart)
+    if rate == 16000 {
+      try check(rate, 44100, [input[100]], fixture.floats("16000.output_of_1"))
+      try check(
+        44100, 44000, fixture.floats("back.input"), fixture.floats("back.44000.output"))
+    }
+  }
+
+  @Test func tablesAreOfMeasuredSize() throws {
+    #expect(throws: Failure.self) {
+      try ReferenceResampler(from: 767_999, to: 44100, filter: .torchaudio)
+    }
+    var odd = try ReferenceResampler(from: 44101, to: 44100, filter: .torchaudio)
+    let tone = sine(500, rate: 44101, count: 3000)
+    let output = try odd.all(tone)
+    let expected = sine(500, rate: 44100, count: 3000)
+    #expect(largestDifference(Array(output[200..<2800]), Array(expected[200..<2800])) < 1e-4)
   }
 
   @Test(arguments: rates, [24000, 16000])
