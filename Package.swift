@@ -60,7 +60,7 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
 
 /// What a model may import.
 let modelNeeds: [Target.Dependency] = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Hub", "NeuralNetworks",
+  "Base", "Fourier", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Hub", "NeuralNetworks",
   "ModelInterface", "Mimi", yams,
 ]
 

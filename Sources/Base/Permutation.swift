@@ -1,5 +1,3 @@
-import Base
-
 /// A permutation of 0 ..< count that is computed, not stored: a Feistel network over the next power
 /// of four, walked until it lands inside.
 public struct Permutation: Sendable {
