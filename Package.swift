@@ -47,9 +47,13 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
   (
     "Training",
+    ["Base", "Tensors", "Audio", "NeuralNetworks", "Safetensors", "Records", "Processes"]
+  ),
+  (
+    "SpeechTraining",
     [
-      "Base", "Tensors", "Audio", "NeuralNetworks", "Safetensors", "Records", "Processes",
-      "ModelInterface", "Text", yams,
+      "Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "Processes",
+      "ModelInterface", "Text", "Training", yams,
     ]
   ),
   ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),
@@ -71,6 +75,11 @@ let speaking: (name: String, needs: [Target.Dependency]) = (
   ["Base", "Records", "Filters", "Tensors", "ModelInterface", "ModelRegistry", argumentParser]
 )
 
+/// What the tools that train have in common.
+let trainingTools: (name: String, needs: [Target.Dependency]) = (
+  "TrainingTools", ["Base", "Filters", "Tensors", "Processes", "Training", argumentParser]
+)
+
 let tools: [(name: String, needs: [Target.Dependency])] = [
   ("tts-import", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
   ("tts-resample", ["Base", "Records", "Safetensors", "Audio", "AudioRecords"]),
@@ -87,8 +96,8 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   (
     "tts-train",
     [
-      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Processes", "Training",
-      "ModelInterface", "ModelRegistry",
+      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Training",
+      "SpeechTraining", "ModelInterface", "ModelRegistry", "TrainingTools",
     ]
   ),
   (
@@ -109,8 +118,8 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   (
     "tts-model",
     [
-      "Base", "Safetensors", "Pickles", "Audio", "Tensors", "Hub", "Training", "ModelInterface",
-      "ModelRegistry",
+      "Base", "Safetensors", "Pickles", "Audio", "Tensors", "Hub", "Training", "SpeechTraining",
+      "ModelInterface", "ModelRegistry",
     ]
   ),
 ]
@@ -139,7 +148,7 @@ targets += models.map {
   .target(
     name: $0, dependencies: modelNeeds, path: "Sources/Models/\($0)", swiftSettings: swiftSettings)
 }
-for row in [registry, speaking] {
+for row in [registry, speaking, trainingTools] {
   targets.append(.target(name: row.name, dependencies: row.needs, swiftSettings: swiftSettings))
 }
 targets += tools.map {
@@ -155,18 +164,18 @@ targets.append(
     name: "tts-bench",
     dependencies: [
       "CMachine", "Base", "Tensors", "NeuralNetworks", "ModelInterface", "Mimi", "Training",
-      "PocketTTS", argumentParser,
+      "SpeechTraining", "PocketTTS", argumentParser,
     ], path: "Tests/Benchmarks/tts-bench", swiftSettings: swiftSettings))
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
   "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub", "Filters",
-  "Training", "Server", "PocketTTS", "ResembleEnhance",
+  "Training", "SpeechTraining", "Server", "PocketTTS", "ResembleEnhance",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(
   .target(
-    name: "TestSupport", dependencies: ["Base", "Safetensors", "Records"],
+    name: "TestSupport", dependencies: ["Base", "Safetensors", "Records", "Processes", "Training"],
     path: "Tests/TestSupport", swiftSettings: swiftSettings))
 for row in modules + models.map({ (name: $0, needs: modelNeeds) })
 where tested.contains(row.name) {
