@@ -77,7 +77,7 @@ let speaking: (name: String, needs: [Target.Dependency]) = (
 
 /// What the tools that train have in common.
 let trainingTools: (name: String, needs: [Target.Dependency]) = (
-  "TrainingTools", ["Base", "Filters", "Tensors", "Processes", "Training", argumentParser]
+  "TrainingTools", ["Base", "Filters", "Processes", "Training", argumentParser]
 )
 
 let tools: [(name: String, needs: [Target.Dependency])] = [

@@ -39,6 +39,10 @@ public struct TrainingRun {
     group: ProcessGroup = .alone
   ) throws {
     try Self.check(group, options)
+    let names = lesson.groups.flatMap(\.names)
+    precondition(
+      names.count == lesson.parameters.count && Set(names) == Set(lesson.parameters.keys),
+      "each parameter belongs to one group")
     self.directory = directory
     self.lesson = lesson
     self.options = options

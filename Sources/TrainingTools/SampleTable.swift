@@ -56,10 +56,14 @@ struct SampleTable {
     self.runs = runs
     self.megabytes = megabytes
     var rest = megabytes * 1_000_000
-    let all = runs.flatMap { run in run.samples.map { (run, $0) } }
     // Of one step as many as there is room for, of earlier ones none: what is heard is a stretch of the run.
-    for (run, sample) in all.enumerated().sorted(by: { left, right in
-      (right.element.1.step, left.offset) < (left.element.1.step, right.offset)
+    // What is heard only once, such as a recording before it is enhanced, counts as of the last step.
+    let all = runs.flatMap { run in
+      let last = Dictionary(run.samples.map { ($0.subject, $0.step) }, uniquingKeysWith: max)
+      return run.samples.map { (run, $0, last[$0.subject] == $0.step ? Int.max : $0.step) }
+    }
+    for (run, sample, _) in all.enumerated().sorted(by: { left, right in
+      (right.element.2, left.offset) < (left.element.2, right.offset)
     }).map(\.element) {
       guard leftOut == 0 else {
         leftOut += 1

@@ -2,7 +2,6 @@ import Base
 public import Filters
 import Foundation
 public import Processes
-import Tensors
 public import Training
 
 /// The work of a tool that trains, around its run: the processes, the messages, the report.

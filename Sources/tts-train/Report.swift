@@ -13,8 +13,8 @@ struct Report: Tool {
     discussion: """
       The page stands alone: curves of the losses, the rate and the gradients' norm over the steps, \
       each run in a colour of its own, and under them a table with the last and the best validation \
-      and the options. Samples of tts-train --sample-every are on it to listen to, step by step, the \
-      runs side by side. Runs that still go on are drawn as far as they are.
+      and the options. Samples of --sample-every are on it to listen to, step by step, the \
+      runs side by side. The runs may be those of any tool that trains. Runs that still go on are drawn as far as they are.
       """)
 
   @OptionGroup var page: ReportOptions

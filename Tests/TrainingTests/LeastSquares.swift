@@ -112,7 +112,7 @@ struct LeastSquares: Lesson {
       var fake: Tensor?
       var gradients = try input.gradients(for: lesson.names("fit.")) { parameters in
         let error = error(parameters)
-        fake = Tensor(error.values, shape: error.shape)
+        fake = error.detached()
         var loss = error.squared().mean()
         metrics["error"] = Double(loss.scalar)
         if hasCritic { loss = loss + (try score(error, parameters)).mean() * 0.1 }
