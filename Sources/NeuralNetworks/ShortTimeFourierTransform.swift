@@ -61,7 +61,9 @@ public struct ShortTimeFourierTransform: Sendable {
   /// The samples of a spectrum whose frames are centred: `[batch, hop · (frames - 1)]`.
   ///
   /// Frames are windowed and added; the sum is divided by that of the squared windows, wherever it is above 0.
-  public func inverse(_ spectrum: Tensor) -> Tensor { apply(Synthesis(transform: self), [spectrum]) }
+  public func inverse(_ spectrum: Tensor) -> Tensor {
+    apply(Synthesis(transform: self), [spectrum])
+  }
 }
 
 extension ShortTimeFourierTransform {
@@ -148,9 +150,10 @@ extension ShortTimeFourierTransform {
   /// Calls a function for each frame, with a plan, memory for a frame or its spectrum, and the window.
   private func eachFrame(
     _ count: Int,
-    _ body: @Sendable (
-      Int, RealTransform.Plan, UnsafeMutablePointer<Float>, UnsafeBufferPointer<Float>
-    ) -> Void
+    _ body:
+      @Sendable (
+        Int, RealTransform.Plan, UnsafeMutablePointer<Float>, UnsafeBufferPointer<Float>
+      ) -> Void
   ) {
     ThreadBudget.forEach((count + Self.framesAtATime - 1) / Self.framesAtATime) { piece in
       var memory = [Float](repeating: 0, count: 2 * bins)

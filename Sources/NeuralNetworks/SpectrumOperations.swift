@@ -88,7 +88,9 @@ struct Synthesis: Operation {
       samples.withValues { source in
         for row in 0..<batch {
           let from = row * (count + 2 * margin) + margin
-          for index in 0..<count { target[row * count + index] = source[from + index] * gains[index] }
+          for index in 0..<count {
+            target[row * count + index] = source[from + index] * gains[index]
+          }
         }
       }
     }
