@@ -80,7 +80,7 @@ let speaking: (name: String, needs: [Target.Dependency]) = (
 
 /// What the tools that train have in common.
 let trainingTools: (name: String, needs: [Target.Dependency]) = (
-  "TrainingTools", ["Base", "Filters", "Processes", "Training", argumentParser]
+  "TrainingTools", ["Base", "Filters", "Processes", "Training", "ModelInterface", argumentParser]
 )
 
 let tools: [(name: String, needs: [Target.Dependency])] = [
@@ -93,6 +93,13 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     [
       "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
       "ModelRegistry",
+    ]
+  ),
+  (
+    "tts-enhance",
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
+      "ModelRegistry", "Training", "TrainingTools",
     ]
   ),
   ("tts-shard", ["Base", "Records", "Safetensors"]),
