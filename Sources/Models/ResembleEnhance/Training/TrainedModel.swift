@@ -105,6 +105,11 @@ struct TrainedModel: Sendable {
     func path(_ key: String) -> String? {
       if case .text(let path) = parameters[key] { path } else { nil }
     }
+    guard task.start == nil || task.autoencoder == nil else {
+      throw Failure(
+        .usage, problem: "the model of --start has an autoencoder already",
+        remedy: "leave out --autoencoder")
+    }
     let first = task.autoencoder ?? (task.start == nil ? path("enhancer_stage1_run_dir") : nil)
     let second = task.denoiser ?? (task.start == nil ? path("denoiser_run_dir") : nil)
     guard first != nil || task.start != nil else {
