@@ -86,6 +86,13 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
       "ModelRegistry",
     ]
   ),
+  (
+    "tts-enhance",
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
+      "ModelRegistry",
+    ]
+  ),
   ("tts-shard", ["Base", "Records", "Safetensors"]),
   (
     "tts-train",

@@ -22,14 +22,14 @@ let filesFormat = DatasetFormat(
       return try take(fileUtterance(path, name: path.fileName, reading))
     }
     try walkFolder(path.trimmingSlashes) { file, name in
-      guard audioSuffixes.contains(name.suffix) else { return }
+      guard isRecording(name.fileName) else { return }
       var utterance = fileUtterance(file, name: name, reading)
       if reading.speakerFromFolder, let end = name.firstIndex(of: "/") {
         utterance.speaker = String(name[..<end])
       }
       try take(utterance)
     } unreadable: { file, name in
-      guard audioSuffixes.contains(name.suffix) else { return }
+      guard isRecording(name.fileName) else { return }
       var utterance = fileUtterance(file, name: name, reading)
       utterance.problem = "the file's name is not UTF-8"
       try take(utterance)
