@@ -4,8 +4,8 @@ import Filters
 import Foundation
 import ModelInterface
 import ModelRegistry
+import SpeechTraining
 import Tensors
-import Training
 
 /// The voices that an exported model is given: a file of states each, which belong to its exact weights.
 struct ExportedVoices {

@@ -1,5 +1,6 @@
 import Audio
 import Base
+import ModelInterface
 import Tensors
 import TestSupport
 import Testing

@@ -162,11 +162,11 @@ private func json(_ path: String) throws -> JSON {
           (String($0.dropFirst(prefix.count)), try Tensor(file: cases, name: $0))
         })
     }
-    var trainable = TinyTrainable()
+    var blocks: [String: [Int]] = [:]
     for group in try #require(facts["groups"]?.array) where group["use_muon"]?.bool == true {
       for name in group["parameters"]?.array?.compactMap(\.string) ?? [] {
         let rows = try #require(cases.shape(of: "start." + name))[0]
-        trainable.blocks[name] =
+        blocks[name] =
           group["split_sizes"]?.array?.compactMap { $0.integer.map { Int($0) } } ?? [rows]
       }
     }
@@ -174,7 +174,9 @@ private func json(_ path: String) throws -> JSON {
     var settings = Optimizer.Settings()
     settings.muon = Muon.Settings()
     settings.muon?.matchesAdamW = prefix.hasPrefix("rms")
-    var optimizer = Optimizer(settings, for: parameters, of: trainable, highestRate: 0.002)
+    var optimizer = Optimizer(
+      settings, for: parameters, decays: { $0 != "table" && !$0.hasSuffix(".embed.weight") },
+      orthogonalBlocks: { blocks[$0] }, highestRate: 0.002)
     for step in 0..<10 {
       let gradients = try tensors("gradient.\(step).")
       var sum = GradientSum(count: parameters.names.count)

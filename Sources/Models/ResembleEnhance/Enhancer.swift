@@ -6,7 +6,8 @@ import Tensors
 
 /// Denoising and enhancing with the weights of a model directory.
 struct Enhancer: SpeechEnhancer {
-  private let folder: ModelFolder
+  private let subject: String
+  private let parameters: HyperParameters
   private let weights: Weights
   private let shapes: [String: [Int]]
   private let denoiser: Denoiser
@@ -24,29 +25,46 @@ struct Enhancer: SpeechEnhancer {
         .usage, problem: "there is no --precision int8 for Resemble-Enhance",
         remedy: "use f32 or bf16")
     }
-    self.folder = folder
     let file = try folder.openWeights()
-    shapes = Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) })
-    weights = Weights(
-      Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
-      packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision))
+    try self.init(
+      Weights(
+        Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
+        packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision)),
+      Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) }),
+      folder.parameters, subject: folder.path)
+  }
+
+  /// With weights in memory.
+  ///
+  /// - Parameter tensors: by the package's names.
+  init(_ tensors: [String: Tensor], _ parameters: HyperParameters, subject: String) throws {
+    try self.init(
+      Weights(tensors, subject: subject, packing: .float32), tensors.mapValues(\.shape), parameters,
+      subject: subject)
+  }
+
+  private init(
+    _ weights: Weights, _ shapes: [String: [Int]], _ parameters: HyperParameters, subject: String
+  ) throws {
+    self.subject = subject
+    self.parameters = parameters
+    self.weights = weights
+    self.shapes = shapes
+    let hop = parameters.whole("hop_size")
     denoiser =
-      switch folder.parameters.part {
+      switch parameters.part {
       case .enhancer:
         try Denoiser(
-          weights["denoiser"].inFloat32, DenoiserSizes(shapes, prefix: "denoiser."),
-          hop: folder.parameters.whole("hop_size"))
-      case .denoiser:
-        try Denoiser(
-          weights.inFloat32, DenoiserSizes(shapes), hop: folder.parameters.whole("hop_size"))
+          weights["denoiser"].inFloat32, DenoiserSizes(shapes, prefix: "denoiser."), hop: hop)
+      case .denoiser: try Denoiser(weights.inFloat32, DenoiserSizes(shapes), hop: hop)
       }
-    sampleRate = folder.parameters.whole("wav_rate")
+    sampleRate = parameters.whole("wav_rate")
   }
 
   private func enhancer() throws -> EnhancerNetworks {
     try networks.withLock { networks in
       let read = try networks
-        ?? EnhancerNetworks(weights, shapes, folder.parameters, denoiser: denoiser)
+        ?? EnhancerNetworks(weights, shapes, parameters, denoiser: denoiser)
       networks = read
       return read
     }
@@ -54,7 +72,7 @@ struct Enhancer: SpeechEnhancer {
 
   func check(_ options: EnhancementOptions) throws {
     guard options.mode == .enhance else { return }
-    guard folder.parameters.part == .enhancer else { throw Failure.denoiserAlone(folder.path) }
+    guard parameters.part == .enhancer else { throw Failure.denoiserAlone(subject) }
     func require(_ isRight: Bool, _ problem: String, _ remedy: String) throws {
       if !isRight { throw Failure(.usage, problem: problem, remedy: remedy) }
     }

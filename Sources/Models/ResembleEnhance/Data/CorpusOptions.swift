@@ -1,14 +1,7 @@
 import Base
+import ModelInterface
 
-/// Which of the three runs of the trainer it is.
-enum EnhancementStage: String, Sendable, Hashable, CaseIterable {
-  /// The denoiser alone.
-  case denoiser
-  /// Stage 1 of the enhancer: autoencoder and vocoder, on clean speech.
-  case autoencoder
-  /// Stage 2 of the enhancer: flow matching, and the denoiser beside it.
-  case flow
-
+extension EnhancementStage {
   /// Whether noise and rooms are needed.
   var distorts: Bool { self != .autoencoder }
 }

@@ -1,4 +1,5 @@
 import Base
+import ModelInterface
 import Tensors
 
 /// Folders of speech, noise and room responses, and the samples that are made from them.

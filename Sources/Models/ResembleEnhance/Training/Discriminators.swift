@@ -7,6 +7,8 @@ struct Discriminators: Sendable {
   private let periods: [PeriodDiscriminator]
   private let resolutions: [ResolutionDiscriminator]
 
+  private static let periods = [2, 3, 7, 13, 17]
+
   /// The channels of the networks.
   struct Sizes: Sendable {
     /// Of the convolutions over periods.
@@ -14,8 +16,36 @@ struct Discriminators: Sendable {
     /// Of the convolutions over spectra.
     var resolutions = 32
 
-    /// The official sizes.
-    init() {}
+    /// The official sizes, or narrower ones.
+    init(divisor: Int = 1) {
+      periods = periods.map { max(1, $0 / divisor) }
+      resolutions = max(1, resolutions / divisor)
+    }
+
+    /// The tensors by the package's names.
+    var shapes: [String: [Int]] {
+      var shapes: [String: [Int]] = [:]
+      func add(_ name: String, _ shape: [Int]) {
+        shapes[name + ".parametrizations.weight.original1"] = shape
+        shapes[name + ".parametrizations.weight.original0"] = [shape[0], 1, 1, 1]
+        shapes[name + ".bias"] = [shape[0]]
+      }
+      for index in Discriminators.periods.indices {
+        for (layer, outputs) in periods.enumerated() {
+          add("mpd.\(index).convs.\(layer)", [outputs, layer == 0 ? 1 : periods[layer - 1], 5, 1])
+        }
+        add("mpd.\(index).conv_post", [1, periods.last ?? 1, 3, 1])
+      }
+      for index in SpectralLoss.resolutions.indices {
+        for layer in 0..<5 {
+          add(
+            "mrd.\(index).convs.\(layer)",
+            [resolutions, layer == 0 ? 1 : resolutions, 3, layer < 4 ? 9 : 3])
+        }
+        add("mrd.\(index).conv_post", [1, resolutions, 3, 3])
+      }
+      return shapes
+    }
 
     /// The sizes of tensors that were found to be discriminators.
     init(_ shapes: [String: [Int]]) {
@@ -25,7 +55,7 @@ struct Discriminators: Sendable {
   }
 
   init(_ weights: Weights, _ sizes: Sizes = Sizes()) throws {
-    periods = try [2, 3, 7, 13, 17].enumerated().map { index, period in
+    periods = try Self.periods.enumerated().map { index, period in
       try PeriodDiscriminator(weights["mpd"][index], period: period, channels: sizes.periods)
     }
     resolutions = try SpectralLoss.resolutions.enumerated().map { index, resolution in

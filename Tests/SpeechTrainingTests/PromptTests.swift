@@ -6,6 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 /// Voice prompts from cuts, and what training varies.

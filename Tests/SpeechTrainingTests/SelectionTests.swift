@@ -5,6 +5,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 /// What trains and what does not.
@@ -32,11 +33,11 @@ import Testing
     observer: TrainingObserver = observer()
   ) throws {
     var options = TrainingOptions()
-    options.steps = steps
+    options.run.steps = steps
     options.batch = 4
     options.rate = LearningRate(highest: 0.05, warmup: 1)
-    options.averageDecay = 0.5
-    options.checkpointEvery = 2
+    options.run.averageDecay = 0.5
+    options.run.checkpointEvery = 2
     options.selection = selection
     let run = try makeRun(name, options)
     _ = try run.train(resumes: resumes, observer: observer)

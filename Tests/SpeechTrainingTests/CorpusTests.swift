@@ -6,6 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 private func corpus(_ patterns: [String], maxSeconds: Double = 30) throws -> Corpus {

@@ -7,6 +7,7 @@ import Tensors
 import Testing
 import Text
 
+@testable import SpeechTraining
 @testable import Training
 
 struct TinyTokenizer: Tokenizer {
@@ -177,25 +178,4 @@ func writeShard(
     try writer.write(record)
   }
   try writer.finish()
-}
-
-/// An observer that asks to end after some steps.
-func observer(stoppingAt polls: Int = .max, lines: Locked<[String]> = Locked([]))
-  -> TrainingObserver
-{
-  let count = AtomicCounter()
-  return TrainingObserver(
-    warn: { line in lines.withLock { $0.append("warning: " + line) } },
-    say: { line in lines.withLock { $0.append(line) } }, progress: { _ in },
-    isInterrupted: { count.take() >= polls })
-}
-
-/// What a body throws, where it is a failure of ours.
-func failure(_ body: () throws -> Void) -> Failure? {
-  do {
-    try body()
-    return nil
-  } catch {
-    return error as? Failure
-  }
 }

@@ -5,6 +5,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 @Suite struct SampleTests {
@@ -23,12 +24,12 @@ import Testing
     observer: TrainingObserver = observer()
   ) throws {
     var options = TrainingOptions()
-    options.steps = steps
+    options.run.steps = steps
     options.batch = 4
     options.rate = LearningRate(highest: 0.05, warmup: 1)
-    options.checkpointEvery = 3
-    options.averageDecay = 0.5
-    options.samples.every = every
+    options.run.checkpointEvery = 3
+    options.run.averageDecay = 0.5
+    options.run.sampleEvery = every
     options.samples.texts = texts
     options.samples.voices = voices.map {
       SampleRequest.Voice(name: $0, path: folder.file($0 + ".safetensors"))

@@ -5,6 +5,7 @@ import Processes
 import Records
 import Safetensors
 import Tensors
+import Training
 
 /// What the frozen part of a model makes of the utterances of a corpus, computed once and kept in
 /// record shards: training then costs what trains.
@@ -71,7 +72,7 @@ struct FeatureCache: Sendable {
     let options = source.options
     var parameters = options.examples.recorded.merging([
       "corpus": source.corpus.digest.description,
-      "precision": options.usesBFloat16 ? "bf16" : "f32", "seed": "\(options.seed)",
+      "precision": options.usesBFloat16 ? "bf16" : "f32", "seed": "\(options.run.seed)",
       "text-dropout": "\(options.loss.textDropout)", "variants": "\(variants)",
       "voice-dropout": "\(options.loss.voiceDropout)",
     ]) { $1 }
@@ -121,8 +122,8 @@ struct FeatureCache: Sendable {
       let (utterance, variant) = (entry / variants, entry % variants)
       let sample = BatchPlan.Sample(position: entry, utterance: utterance)
       var example = try source.loader.examples(
-        [sample], seed: source.options.seed, variesPrompts: true)[0]
-      var random = RandomNumbers(seed: source.options.seed, name: "features \(entry)")
+        [sample], seed: source.options.run.seed, variesPrompts: true)[0]
+      var random = RandomNumbers(seed: source.options.run.seed, name: "features \(entry)")
       if random.uniform() < source.options.loss.textDropout { example.tokens = [] }
       if random.uniform() < source.options.loss.voiceDropout { example.voice = nil }
       let features = try ProductPrecision.inBFloat16(source.options.usesBFloat16) {

@@ -1,6 +1,7 @@
 public import ModelInterface
 import NeuralNetworks
 import Tensors
+public import Training
 
 /// Where the latent statistics of a run come from.
 public enum LatentStatistics: String, Sendable, CaseIterable {
@@ -12,22 +13,20 @@ public enum LatentStatistics: String, Sendable, CaseIterable {
   case model
 }
 
-/// What a run is made with. Only `steps` may differ when a run is continued.
+/// What a run that teaches a model to speak is made with.
 public struct TrainingOptions: Sendable {
-  /// Optimiser steps in all.
-  public var steps = 20_000
+  /// How long the run goes on, how it is watched and what it keeps.
+  public var run = RunOptions()
   /// Utterances in a micro-batch.
   public var batch = 8
-  /// Micro-batches whose gradients make one step.
-  public var accumulate = 1
   /// The learning rate by step.
   public var rate = LearningRate(highest: 2e-4, warmup: 500)
   /// The optimiser's settings.
   public var optimizer = Optimizer.Settings()
+  /// Whether the flow head's matrices are among those of Muon.
+  public var muonIncludesHead = false
   /// The norm that gradients are clipped to; 0 for no clipping.
   public var clip = 1.0
-  /// How much of the running average of the weights a step keeps; 0 for none.
-  public var averageDecay = 0.999
   /// What the model is trained for, and what it is when it begins.
   public var task = TrainingTask()
   /// What the loss is made with.
@@ -45,8 +44,6 @@ public struct TrainingOptions: Sendable {
   public var statisticsSteps = 1000
   /// How much of the statistics a micro-batch keeps.
   public var statisticsDecay: Float = 0.999
-  /// Seed of all that is random.
-  public var seed: UInt64 = 42
   /// Longer utterances are left out, or cut where their words' times are known.
   public var maxSeconds = 30.0
   /// How utterances become examples.
@@ -60,44 +57,30 @@ public struct TrainingOptions: Sendable {
   public var cacheVariants = 4
   /// Bytes that a process should keep to by computing layers again; nil for no limit.
   public var memory: Int?
-  /// Steps between validations.
-  public var validEvery = 2000
-  /// Micro-batches of a validation at most.
-  public var validBatches = 50
-  /// Whether the model that did best in validation is kept.
-  public var keepsBest = false
-  /// Validations without a lower loss after which a run ends; 0 for none.
-  public var patience = 0
-  /// Steps between checkpoints.
-  public var checkpointEvery = 2000
-  /// Checkpoints kept.
-  public var keptCheckpoints = 3
   /// What is said aloud meanwhile; it may differ when a run is continued.
   public var samples = SampleRequest()
 
   /// The official defaults.
   public init() {}
 
-  /// The options that change the result, by the names of the command line. The number of steps and
-  /// how often a run is saved and looked at are not among them: a checkpoint more or less changes
-  /// nothing.
+  /// The options that change the result beside those of ``run``, by the names of the command line.
   var recorded: [String: String] {
-    [runOptions, examples.recorded, optimizerOptions, lossOptions, taskOptions]
+    [dataOptions, examples.recorded, optimizerOptions, lossOptions, taskOptions]
       .reduce(into: [:]) { $0.merge($1) { $1 } }
   }
 
-  private var runOptions: [String: String] {
+  private var dataOptions: [String: String] {
     let isLowRank = selection.tuning == .lora
     let isMoving = statistics == .ema
     return [
-      "accumulate": "\(accumulate)", "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
+      "batch": "\(batch)", "bucket-batches": "\(bucketBatches)",
       "cache-variants": cache == nil ? "" : "\(cacheVariants)",
       "freeze": selection.freeze.joined(separator: " "),
       "lora-alpha": isLowRank ? "\(lowRank.alpha)" : "",
       "lora-rank": isLowRank ? "\(lowRank.rank)" : "",
       "lora-target": isLowRank ? lowRank.targets.joined(separator: " ") : "",
       "max-seconds": "\(maxSeconds)", "precision": usesBFloat16 ? "bf16" : "f32",
-      "seed": "\(seed)", "statistics": statistics.rawValue,
+      "statistics": statistics.rawValue,
       "statistics-decay": isMoving ? "\(statisticsDecay)" : "",
       "statistics-steps": isMoving ? "\(statisticsSteps)" : "",
       "tune": "\(selection.tuning)", "unfreeze": selection.unfreeze.joined(separator: " "),
@@ -108,10 +91,10 @@ public struct TrainingOptions: Sendable {
     let muon = optimizer.muon
     return [
       "beta1": "\(optimizer.adamW.firstDecay)", "beta2": "\(optimizer.adamW.secondDecay)",
-      "clip": "\(clip)", "ema-decay": "\(averageDecay)",
+      "clip": "\(clip)",
       "epsilon": "\(optimizer.adamW.epsilon)", "lr": "\(rate.highest)",
       "lr-min-ratio": "\(rate.lowestShare)",
-      "muon-head": muon.map { "\($0.includesHead)" } ?? "",
+      "muon-head": muon == nil ? "" : "\(muonIncludesHead)",
       "muon-lr": muon.map { "\($0.rate)" } ?? "",
       "muon-momentum": muon.map { "\($0.momentum)" } ?? "",
       "muon-polar-steps": muon.map { "\($0.polarSteps)" } ?? "",
@@ -154,15 +137,6 @@ public struct TrainingOptions: Sendable {
       options["head-temperature"] = "\(head.temperature)"
     }
     return options
-  }
-
-  /// What else may not differ in a continued run, though it changes no weights.
-  var recordedHabits: [String: String] {
-    [
-      "checkpoint-every": "\(checkpointEvery)", "keep-best": "\(keepsBest)",
-      "patience": "\(patience)", "valid-batches": "\(validBatches)",
-      "valid-every": "\(validEvery)",
-    ]
   }
 }
 

@@ -1,34 +1,48 @@
 import Base
 import Foundation
 
-/// A line of the log on a sample.
+/// What a line of the log says of a sample.
 struct RecordedSample {
   let step: Int
   /// Its name in the run's `samples`.
   let file: String
   let subject: Subject
-  /// Whether the speech ended by itself.
+  /// Whether speech ended by itself.
   let ended: Bool
 
-  /// What is said, and in which voice.
-  struct Subject: Hashable {
-    let text: String
-    let voice: String?
+  /// What is heard: a text in a voice, or a recording in one of its forms.
+  enum Subject: Hashable {
+    case speech(text: String, voice: String?)
+    case recording(String, form: String)
+
+    /// For people.
+    var title: String {
+      switch self {
+      case .speech(let text, let voice): "“\(text)”" + (voice.map { ", " + $0 } ?? "")
+      case .recording(let name, let form): "\(name), \(form)"
+      }
+    }
   }
 
   /// - Returns: nil when the line names no file.
   init?(_ json: JSON, step: Int) {
-    guard let file = json["file"]?.string, !file.contains("/"), !file.hasPrefix("."),
-      let text = json["text"]?.string
-    else { return nil }
+    guard let file = json["file"]?.string, !file.contains("/"), !file.hasPrefix(".") else {
+      return nil
+    }
     self.step = step
     self.file = file
-    subject = Subject(text: text, voice: json["voice"]?.string)
+    if let text = json["text"]?.string {
+      subject = .speech(text: text, voice: json["voice"]?.string)
+    } else if let name = json["recording"]?.string, let form = json["form"]?.string {
+      subject = .recording(name, form: form)
+    } else {
+      return nil
+    }
     ended = json["ended"]?.bool ?? true
   }
 }
 
-/// The samples of runs, to listen to: a table for each sentence and voice, with a row for each step and a
+/// The samples of runs, to listen to: a table for each subject, with a row for each step and a
 /// column for each run. The sound is in the page itself, up to a limit, the latest steps first.
 struct SampleTable {
   private let runs: [RecordedRun]
@@ -42,10 +56,14 @@ struct SampleTable {
     self.runs = runs
     self.megabytes = megabytes
     var rest = megabytes * 1_000_000
-    let all = runs.flatMap { run in run.samples.map { (run, $0) } }
     // Of one step as many as there is room for, of earlier ones none: what is heard is a stretch of the run.
-    for (run, sample) in all.enumerated().sorted(by: { left, right in
-      (right.element.1.step, left.offset) < (left.element.1.step, right.offset)
+    // What is heard only once, such as a recording before it is enhanced, counts as of the last step.
+    let all = runs.flatMap { run in
+      let last = Dictionary(run.samples.map { ($0.subject, $0.step) }, uniquingKeysWith: max)
+      return run.samples.map { (run, $0, last[$0.subject] == $0.step ? Int.max : $0.step) }
+    }
+    for (run, sample, _) in all.enumerated().sorted(by: { left, right in
+      (right.element.2, left.offset) < (left.element.2, right.offset)
     }).map(\.element) {
       guard leftOut == 0 else {
         leftOut += 1
@@ -96,7 +114,7 @@ struct SampleTable {
       return "<tr><th>step \(step)</th>\(cells.joined())</tr>"
     }
     return """
-      <p>“\(escaped(subject.text))”\(subject.voice.map { ", " + escaped($0) } ?? "")</p>
+      <p>\(escaped(subject.title))</p>
       <table><tr><th></th>\(head)</tr>
       \(rows.joined(separator: "\n"))
       </table>

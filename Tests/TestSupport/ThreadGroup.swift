@@ -1,7 +1,6 @@
 import Base
 import Foundation
-import Processes
-import Testing
+public import Processes
 
 /// Threads that pass bytes to one another as processes do.
 struct ThreadTransport: Transport {
@@ -59,7 +58,7 @@ struct ThreadTransport: Transport {
 }
 
 /// Does work in a group of threads, each as if it were a process; what each came to.
-func inGroup<Value: Sendable>(
+public func inGroup<Value: Sendable>(
   of size: Int, _ body: @escaping @Sendable (ProcessGroup) throws -> Value
 ) -> [Result<Value, any Error>] {
   let meeting = ThreadTransport.Meeting(size: size)
@@ -72,7 +71,8 @@ func inGroup<Value: Sendable>(
       let result = Result {
         var value: Value?
         try group.together { value = try body(group) }
-        return try #require(value)
+        guard let value else { throw Failure(.internalFault, problem: "no value of a thread") }
+        return value
       }
       results.withLock { $0[rank] = result }
       done.leave()

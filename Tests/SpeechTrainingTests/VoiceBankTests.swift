@@ -6,6 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 /// Voice prompts from a bank of references.

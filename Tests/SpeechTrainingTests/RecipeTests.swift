@@ -3,6 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 @Suite struct RecipeTests {

@@ -4,6 +4,7 @@ import Records
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 /// Corpora with weights.
@@ -141,17 +142,17 @@ import Testing
 
   @Test func aMixedRunGoesOnWhereItWas() throws {
     var options = TrainingOptions()
-    options.steps = 12
+    options.run.steps = 12
     options.batch = 4
     options.rate = LearningRate(highest: 0.05, warmup: 3)
-    options.checkpointEvery = 5
-    options.averageDecay = 0.9
+    options.run.checkpointEvery = 5
+    options.run.averageDecay = 0.9
     options.examples.promptTrim = 0.5
     func train(
       _ name: String, _ operands: [String], steps: Int = 12, resumes: Bool = false
     ) throws -> [UInt8] {
       var options = options
-      options.steps = steps
+      options.run.steps = steps
       let run = try TrainingRun(
         directory: folder.file(name), trainable: TinyTrainable(), training: corpus(operands),
         validation: nil, options: options, toolVersion: 1)

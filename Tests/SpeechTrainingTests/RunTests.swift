@@ -7,6 +7,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import SpeechTraining
 @testable import Training
 
 @Suite struct RunTests {
@@ -21,13 +22,13 @@ import Testing
 
   func options(_ change: (inout TrainingOptions) -> Void = { _ in }) -> TrainingOptions {
     var options = TrainingOptions()
-    options.steps = 12
+    options.run.steps = 12
     options.batch = 4
-    options.accumulate = 2
+    options.run.accumulate = 2
     options.rate = LearningRate(highest: 0.05, warmup: 3)
-    options.validEvery = 4
-    options.checkpointEvery = 5
-    options.averageDecay = 0.9
+    options.run.validEvery = 4
+    options.run.checkpointEvery = 5
+    options.run.averageDecay = 0.9
     options.statistics = .ema
     change(&options)
     return options
@@ -68,11 +69,11 @@ import Testing
   @Test func theBestModelIsKeptAndPatienceEnds() throws {
     // So high a rate that the loss soon grows.
     func change(_ options: inout TrainingOptions) {
-      options.steps = 40
-      options.validEvery = 2
+      options.run.steps = 40
+      options.run.validEvery = 2
       options.rate = LearningRate(highest: 0.2, warmup: 2)
-      options.keepsBest = true
-      options.patience = 3
+      options.run.keepsBest = true
+      options.run.patience = 3
     }
     let lines = Locked<[String]>([])
     let summary = try train("run", options(change), observer: observer(lines: lines))
@@ -84,7 +85,7 @@ import Testing
     #expect(lines.withLock { $0.contains { $0.contains("lowest at step \(2 * best);") } })
     // It is the model of that step.
     var short = options(change)
-    short.steps = 2 * best
+    short.run.steps = 2 * best
     try train("short", short)
     #expect(try folder.read("run/best/model.safetensors") == model("short"))
     #expect(try model("run") != model("short"))
@@ -104,7 +105,7 @@ import Testing
   }
 
   @Test func aContinuedRunEqualsTheUninterruptedOne() throws {
-    let options = options { $0.keepsBest = true }
+    let options = options { $0.run.keepsBest = true }
     let summary = try train("whole", options)
     #expect(summary.steps == 12)
     #expect(try #require(summary.validation["loss"]) < #require(summary.firstValidation["loss"]))
@@ -150,16 +151,16 @@ import Testing
 
   @Test func moreStepsGoOnWhereFewerEnded() throws {
     try train("whole", options())
-    try train("part", options { $0.steps = 7 })
+    try train("part", options { $0.run.steps = 7 })
     try train("part", options(), resumes: true)
     #expect(try model("whole") == model("part"))
-    let failure = failure { try train("part", options { $0.steps = 7 }, resumes: true) }
+    let failure = failure { try train("part", options { $0.run.steps = 7 }, resumes: true) }
     #expect(failure?.kind == .usage)
   }
 
   @Test func aKilledRunGoesOnFromItsLastCheckpoint() throws {
     try train("whole", options())
-    try train("part", options { $0.steps = 5 })
+    try train("part", options { $0.run.steps = 5 })
     // What a killed process leaves: lines past the checkpoint, half a checkpoint, a temporary file.
     let log = try folder.read("part/progress.jsonl")
     let more = Array(#"{"metrics":{},"step":6,"type":"train"}"#.utf8) + [10] + Array(#"{"st"#.utf8)
@@ -181,7 +182,7 @@ import Testing
 
   @Test func aDamagedCheckpointIsPassedOver() throws {
     try train("whole", options())
-    try train("part", options { $0.steps = 10 })
+    try train("part", options { $0.run.steps = 10 })
     #expect(Checkpoints(folder: folder.file("part/checkpoints"), kept: 3).steps() == [10, 5])
     var bytes = try folder.read("part/checkpoints/00000010.safetensors")
     bytes[bytes.count / 2] ^= 4
@@ -202,8 +203,8 @@ import Testing
     try train(
       "run",
       options {
-        $0.checkpointEvery = 2
-        $0.keptCheckpoints = 2
+        $0.run.checkpointEvery = 2
+        $0.run.keptCheckpoints = 2
       })
     #expect(
       try ScratchFolder.names(in: folder.file("run/checkpoints")) == [
@@ -212,14 +213,14 @@ import Testing
   }
 
   @Test func anExistingRunIsRefused() throws {
-    try train("run", options { $0.steps = 1 })
+    try train("run", options { $0.run.steps = 1 })
     #expect(failure { try train("run", options()) }?.kind == .cannotCreate)
     try folder.write("", to: "model/config.yaml")
     #expect(failure { try train("model", options(), resumes: true) }?.kind == .cannotCreate)
   }
 
   @Test func oneProcessAtATime() throws {
-    try train("run", options { $0.steps = 1 })
+    try train("run", options { $0.run.steps = 1 })
     let descriptor = open(folder.file("run"), O_RDONLY)
     defer { close(descriptor) }
     #expect(flock(descriptor, LOCK_EX) == 0)
@@ -228,11 +229,11 @@ import Testing
   }
 
   @Test func nothingButTheStepsMayDiffer() throws {
-    try train("run", options { $0.steps = 1 })
+    try train("run", options { $0.run.steps = 1 })
     let changes: [(String, (inout TrainingOptions) -> Void)] = [
       ("--lr", { $0.rate.highest = 0.1 }), ("--batch", { $0.batch = 5 }),
-      ("--seed", { $0.seed = 1 }), ("--text-dropout", { $0.loss.textDropout = 0.5 }),
-      ("--statistics", { $0.statistics = .data }), ("--valid-every", { $0.validEvery = 3 }),
+      ("--seed", { $0.run.seed = 1 }), ("--text-dropout", { $0.loss.textDropout = 0.5 }),
+      ("--statistics", { $0.statistics = .data }), ("--valid-every", { $0.run.validEvery = 3 }),
     ]
     for (name, change) in changes {
       let failure = failure { try train("run", options(change), resumes: true) }
@@ -248,8 +249,8 @@ import Testing
   }
 
   @Test func validationLeavesTrainingAlone() throws {
-    try train("often", options { $0.validEvery = 1 })
-    try train("never", options { $0.validEvery = 100 })
+    try train("often", options { $0.run.validEvery = 1 })
+    try train("never", options { $0.run.validEvery = 100 })
     #expect(try model("often") == model("never"))
   }
 
@@ -262,8 +263,11 @@ import Testing
     func mean(_ name: String) throws -> [Float] {
       let like = TrainingState(
         step: 0, parameters: ParameterSet(trainable.parameters),
-        optimizer: Optimizer(
-          .init(), for: ParameterSet(trainable.parameters), of: trainable, highestRate: 1),
+        optimizers: [
+          Optimizer(
+            .init(), for: ParameterSet(trainable.parameters), decays: trainable.decays,
+            orthogonalBlocks: { _ in nil }, highestRate: 1)
+        ],
         average: ParameterSet(trainable.parameters), buffers: trainable.buffers)
       let state = try Checkpoints(folder: folder.file(name + "/checkpoints"), kept: 3)
         .newest(like: like, onDamaged: { _ in })
@@ -277,11 +281,5 @@ import Testing
     try train("run", options())
     let file = try folder.read("run/model.safetensors")
     #expect(String(decoding: file, as: UTF8.self).contains("unused"))
-  }
-}
-
-extension ScratchFolder {
-  static func names(in path: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: path).sorted()
   }
 }

@@ -1,4 +1,5 @@
 import Base
+import Training
 
 /// Which utterances make which micro-batch: computed from its number, so that nothing need be kept
 /// to continue.
@@ -43,7 +44,7 @@ struct BatchPlan: Sendable {
     self.init(
       lengths: corpus.utterances.map { $0.frames + $0.tokens },
       sources: corpus.sources.map(\.utterances), mix: corpus.mix, batch: options.batch,
-      pool: options.bucketBatches, seed: options.seed)
+      pool: options.bucketBatches, seed: options.run.seed)
   }
 
   /// The samples of a micro-batch, counted from 0.
