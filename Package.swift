@@ -80,7 +80,7 @@ let speaking: (name: String, needs: [Target.Dependency]) = (
 
 /// What the tools that train have in common.
 let trainingTools: (name: String, needs: [Target.Dependency]) = (
-  "TrainingTools", ["Base", "Filters", "Processes", "Training", argumentParser]
+  "TrainingTools", ["Base", "Filters", "Processes", "Training", "ModelInterface", argumentParser]
 )
 
 let tools: [(name: String, needs: [Target.Dependency])] = [
@@ -99,7 +99,7 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
     "tts-enhance",
     [
       "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
-      "ModelRegistry",
+      "ModelRegistry", "Training", "TrainingTools",
     ]
   ),
   ("tts-shard", ["Base", "Records", "Safetensors"]),

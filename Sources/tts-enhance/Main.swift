@@ -9,7 +9,7 @@ import Tensors
 /// `tts-enhance`: recordings without their noise, or spoken anew.
 @main
 struct Enhance: ToolWithCommands {
-  static let commands: [any Tool.Type] = []
+  static let commands: [any Tool.Type] = [TrainCommand.self, ReportCommand.self]
 
   static let tool = ToolDescription(
     name: "tts-enhance", abstract: "Denoise or enhance recordings of speech.",

@@ -1,11 +1,6 @@
-public import ArgumentParser
-public import ModelInterface
+import ArgumentParser
+import ModelInterface
 import TrainingTools
-
-extension TrainingTask.Override: ExpressibleByArgument {
-  /// Reads `key=value`.
-  public init?(argument: String) { self.init(argument) }
-}
 
 /// What the model is when it begins, and what it learns from.
 struct TaskOptions: ParsableArguments {

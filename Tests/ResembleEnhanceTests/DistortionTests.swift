@@ -6,11 +6,11 @@ import Testing
 
 /// What is done to recordings, against the package and SoX (`Tests/Parity`).
 @Suite(.enabled(if: hasFixture("ResembleEnhance/data/cases.json"))) struct DistortionTests {
-  private let data: DataFixture
+  private let data: SignalFixture
   private let wav: [Float]
 
   init() throws {
-    data = try DataFixture()
+    data = try SignalFixture("data")
     wav = try data.floats("wav")
   }
 
@@ -38,25 +38,25 @@ import Testing
   }
 
   @Test func effectsAreThoseOfSoX() throws {
-    let effects = try data.array("effects")
+    let effects = try #require(data.facts["effects"]?.array)
     #expect(effects.count == 17)
     for (index, effect) in effects.enumerated() {
       let name = try #require(effect["effect"]?.string)
       let words = try #require(effect["parameters"]?.array).compactMap(\.string)
       let count = try #require(effect["samples"]?.integer)
       let expected = try data.floats("effect.\(index)")
-      let difference = largestDifference(
-        try applied(name, words, to: Array(wav.prefix(count))), expected)
-      #expect(difference <= 1e-7, "\(name) \(words): \(difference)")
+      assertClose(
+        try applied(name, words, to: Array(wav.prefix(count))), expected, tolerance: 2e-7,
+        "\(name) \(words)")
     }
   }
 
   @Test func noiseHasTheSignalsEnergy() throws {
-    let alpha = try #require(data.cases["noise_alpha"]?.double)
+    let alpha = try #require(data.facts["noise_alpha"]?.double)
     let expected = try data.floats("noise.output")
     let noisy = withNoise(
       Array(wav.prefix(700)), noise: try data.floats("noise.normal"), alpha: alpha)
-    #expect(largestDifference(noisy, expected) <= 1e-7)
+    assertClose(noisy, expected, tolerance: 3e-7)
     #expect(withNoise([0, 0], noise: [1, -1], alpha: 0.9) == [0, 0])
   }
 
@@ -64,12 +64,12 @@ import Testing
     for (from, to) in [(44_100, 44_000), (44_000, 44_100)] {
       let result = TableResampler.resampled(wav.prefix(700).map(Double.init), from: from, to: to)
       let expected = try data.floats("kaiser_fast.\(from).\(to)")
-      #expect(largestDifference(result.map { Float($0) }, expected) <= 2e-7, "\(from) to \(to)")
+      assertClose(result.map { Float($0) }, expected, tolerance: 1e-6, "\(from) to \(to)")
     }
   }
 
   @Test func roomsAreThePackagesWhereAskedFor() throws {
-    let rooms = try data.array("rir")
+    let rooms = try #require(data.facts["rir"]?.array)
     #expect(rooms.count == 4)
     for room in rooms {
       let name = try #require(room["name"]?.string)
@@ -78,19 +78,14 @@ import Testing
       #expect(response.direct == room["peak"]?.integer)
       let given = Array(wav.prefix(700))
       let expected = try data.floats("rir.\(name).output")
-      let difference = largestDifference(response.apply(to: given, asPackage: true), expected)
-      #expect(difference <= 1e-6, "\(name): \(difference)")
+      assertClose(response.apply(to: given, asPackage: true), expected, tolerance: 1e-6, name)
       // Otherwise the direct sound stays in its place, whatever comes before and after it.
-      let scale = name == "loud" ? 1 : taps[response.direct]
       var alone = [Double](repeating: 0, count: taps.count)
       alone[response.direct] = taps[response.direct]
       let direct = try RoomResponse(taps: alone, name: name).apply(to: given, asPackage: false)
-      if name == "loud" {
-        let peak = given.reduce(0) { max($0, abs($1)) }
-        #expect(largestDifference(direct, given.map { $0 / peak * 0.98 }) <= 1e-6)
-      } else {
-        #expect(largestDifference(direct, given.map { $0 * Float(scale) }) <= 1e-7)
-      }
+      let peak = given.reduce(0) { max($0, abs($1)) }
+      let scale = name == "loud" ? 0.98 / peak : Float(taps[response.direct])
+      assertClose(direct, given.map { $0 * scale }, tolerance: 1e-6, name)
     }
   }
 
@@ -101,22 +96,20 @@ import Testing
       let alpha = try #require(Float(name))
       for row in [0..<500, 500..<1000] {
         let mixed = mixture(Array(foreground[row]), Array(background[row]), alpha: alpha)
-        let difference = largestDifference(mixed, Array(expected[row]))
-        #expect(difference <= 3e-7, "\(name): \(difference)")
+        assertClose(mixed, Array(expected[row]), tolerance: 5e-7, name)
       }
     }
     let silent = mixture(
       [Float](repeating: 0, count: 500), Array(background.prefix(500)), alpha: 0.8)
-    #expect(largestDifference(silent, Array(try data.floats("mix.silent").prefix(500))) <= 3e-7)
-    #expect(
-      largestDifference(peakNormalized(Array(foreground[500...])), try data.floats("normalised"))
-        <= 1e-7)
+    assertClose(silent, Array(try data.floats("mix.silent").prefix(500)), tolerance: 5e-7)
+    assertClose(
+      peakNormalized(Array(foreground[500...])), try data.floats("normalised"), tolerance: 1e-7)
   }
 
   @Test func overdriveMakesAConstantOfSilence() throws {
     let silence = [Float](repeating: 0, count: 400)
     let loud = peakNormalized(SoX.overdrive(silence, gain: 20, colour: 40))
-    #expect(largestDifference(loud, try data.floats("silent_overdrive")) <= 2e-7)
+    assertClose(loud, try data.floats("silent_overdrive"), tolerance: 2e-7)
   }
 
   /// The share of each kind, and of each number of them, as the package draws.
@@ -124,7 +117,7 @@ import Testing
     var random = RandomNumbers(seed: 4, name: "tree")
     let draws = 20_000
     let chains = (0..<draws).map { _ in Distortion.drawn(&random, probability: 0.8, rooms: 7) }
-    let tree = try #require(data.cases["tree"])
+    let tree = try #require(data.facts["tree"])
     let lengths = try #require(tree["share_of_lengths"]?.array).compactMap(\.double)
     for (length, expected) in lengths.enumerated() {
       let share = Double(chains.count { $0.count == length }) / Double(draws)
@@ -209,7 +202,7 @@ import Testing
 
   /// The package's own examples lie in the ranges that are drawn from here.
   @Test func thePackagesExamplesFit() throws {
-    for example in try data.array("drawn") {
+    for example in try #require(data.facts["drawn"]?.array) {
       for words in try #require(example["words"]?.array) {
         let words = try #require(words.array).compactMap(\.string)
         #expect(

@@ -84,8 +84,9 @@ struct OperationCase: CustomStringConvertible, Sendable {
     OperationCase(name: "strided convolution", shapes: [[2, 13, 3], [4, 15]], hasTangent: false) {
       $0[0].convolved(ConvolutionShape(kernel: 5, stride: 3, padding: 2), weights: $0[1])
     },
-    OperationCase(name: "convolution over images", shapes: [[2, 6, 5, 3], [4, 27]], hasTangent: false)
-    {
+    OperationCase(
+      name: "convolution over images", shapes: [[2, 6, 5, 3], [4, 27]], hasTangent: false
+    ) {
       $0[0].convolved(
         ConvolutionShape(kernel: .init(3, 3), padding: .init(1, 1)), weights: $0[1])
     },
@@ -99,7 +100,9 @@ struct OperationCase: CustomStringConvertible, Sendable {
     OperationCase(name: "group norm", shapes: [[2, 70, 6], [6], [6]], hasTangent: false) {
       $0[0].groupNormalized(groups: 3, weight: $0[1], bias: $0[2], epsilon: 1e-5)
     },
-    OperationCase(name: "group norm and GELU", shapes: [[2, 3, 4, 6], [6], [6]], hasTangent: false) {
+    OperationCase(
+      name: "group norm and GELU", shapes: [[2, 3, 4, 6], [6], [6]], hasTangent: false
+    ) {
       $0[0].groupNormalizedGELU(groups: 2, weight: $0[1], bias: $0[2], epsilon: 1e-5)
     },
     OperationCase(name: "instance norm", shapes: [[2, 9, 5]], hasTangent: false) {
@@ -112,12 +115,15 @@ struct OperationCase: CustomStringConvertible, Sendable {
       $0[0].gated(tanhIsFirst: false)
     },
     OperationCase(
-      name: "location-variable convolution", shapes: [[2, 12, 3], [2, 3, 9 * 32 * 2], [2, 3, 34]],
+      name: "location-variable convolution",
+      shapes: [[2, 12, 3], [2, 3, 9 * 32 * 2], [2, 3, 34]],
       hasTangent: false
     ) {
       $0[0].convolved(kernels: $0[1], biases: $0[2], taps: 3)
     },
-    OperationCase(name: "anti-aliased snake", shapes: [[2, 23, 18], [18], [18]], hasTangent: false) {
+    OperationCase(
+      name: "anti-aliased snake", shapes: [[2, 23, 18], [18], [18]], hasTangent: false
+    ) {
       let filter = Tensor((0..<12).map { Float($0 % 5) / 20 - 0.05 })
       return $0[0].antiAliasedSnake(
         alpha: $0[1], scale: $0[2] * 0.5, up: filter, down: filter + 0.01)

@@ -26,7 +26,8 @@ struct GroupNormalization: Operation {
         parallelRows(steps, columns: channels) { range in
           let place = (first + range.lowerBound) * channels
           ck_channel_map(
-            withGELU ? 1 : 0, x.pointer + place, map.pointer, map.pointer + channels, target + place,
+            withGELU ? 1 : 0, x.pointer + place, map.pointer, map.pointer + channels,
+            target + place,
             range.count, channels)
         }
       }

@@ -5,10 +5,17 @@ import Base
 let recordingRate = 44_100
 
 /// A whole signal at another rate.
-func resampled(_ samples: [Float], from: Int, to: Int) throws -> [Float] {
+///
+/// - Parameter name: what it is called in messages.
+/// - Throws: `badInput` for a rate that cannot be changed.
+func resampled(_ samples: [Float], from: Int, to: Int, name: String) throws -> [Float] {
   guard from != to else { return samples }
-  var resampler = try ReferenceResampler(from: from, to: to)
-  return try resampler.all(samples)
+  do {
+    var resampler = try ReferenceResampler(from: from, to: to, filter: .torchaudio)
+    return try resampler.all(samples)
+  } catch let failure as Failure {
+    throw failure.about(name)
+  }
 }
 
 /// A recording that is read in part: one channel, the mean of all, at 44,100 Hz.
@@ -58,7 +65,10 @@ struct Recording {
     try file.seek(to: first)
     let channels = try file.read(maxFrames: last - first)
     try checkFinite(channels, path: file.path, position: first)
-    let result = try resampled(mono(channels), from: file.rate, to: recordingRate)
+    let result = try resampled(
+      mono(channels), from: file.rate, to: recordingRate, name: file.path)
+    // Numbers near the largest there are overflow in sums.
+    try checkFinite([result], path: file.path, position: first)
     let begin = start - first / down * up
     return Array(result.dropFirst(begin).prefix(end - start))
   }

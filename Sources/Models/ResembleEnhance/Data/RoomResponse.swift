@@ -11,6 +11,8 @@ struct RoomResponse: Sendable {
   /// No file of one is larger, and none has more taps.
   private static let sizeLimit = 64 << 20
   private static let lengthLimit = 1 << 20
+  /// Sums of numbers below it stay finite in float32.
+  private static let loudest = 1e12
 
   /// - Throws: `badInput` for one that is silent, too long or not finite.
   init(taps: [Double], name: String) throws {
@@ -22,7 +24,9 @@ struct RoomResponse: Sendable {
     guard taps.count <= Self.lengthLimit else {
       throw refuse("\(taps.count) samples are too many for a room response")
     }
-    guard taps.allSatisfy(\.isFinite) else { throw refuse("a sample is not a finite number") }
+    guard taps.allSatisfy({ abs($0) < Self.loudest }) else {
+      throw refuse("a sample is not a number, or far too large")
+    }
     let loudest = taps.indices.max { abs(taps[$0]) < abs(taps[$1]) }
     guard let loudest, taps[loudest] != 0 else { throw refuse("the room response is silent") }
     self.taps = taps
@@ -48,7 +52,7 @@ struct RoomResponse: Sendable {
         remedy: "cut it to a few seconds")
     }
     let taps = try resampled(
-      samples, from: file.rate, to: asPackage ? Self.packageRate : recordingRate)
+      samples, from: file.rate, to: asPackage ? Self.packageRate : recordingRate, name: path)
     try self.init(taps: taps.map(Double.init), name: path)
   }
 

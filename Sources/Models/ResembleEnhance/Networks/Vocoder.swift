@@ -166,7 +166,8 @@ struct KernelPredictor: Sendable {
     _ weights: Weights, inputs: Int, outputs: Int, order: [Int32]
   ) throws -> [Convolution] {
     try Convolution.parts(
-      weights, inputs: inputs, orders: (0..<layers).map { layer in
+      weights, inputs: inputs,
+      orders: (0..<layers).map { layer in
         order.map { $0 < 0 ? -1 : Int32(layer * outputs) + $0 }
       }, of: layers * outputs, .same(kernel: taps))
   }
