@@ -8,6 +8,8 @@
 #   WORK       where the stages keep their files (default: RUN-work)
 #   REBAKE=1   builds guidance in again afterwards, which fine-tuning takes from a released model of six layers: a
 #              second run, RUN-guided, learns from the first what that makes with guidance of 2 (GUIDANCE=X: of X)
+#   ENHANCE    a model of tts-enhance: the recordings are denoised by it first
+#              (ENHANCE_OPTIONS='--mode enhance --nfe 32': or enhanced)
 #   VOICE      a recording to speak like; with it RUN-speech.wav is made of TEXT in the end, by the last of the runs
 #
 # and SEED, SPLIT, THREADS, IMPORT_OPTIONS, RESAMPLE_OPTIONS, VAD_OPTIONS, SHARD_OPTIONS, TRAIN_OPTIONS; for the

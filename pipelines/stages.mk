@@ -1,4 +1,4 @@
-# The main job as make rules, for demo.mk, finetune.mk and language.mk: from recordings to a trained model.
+# The main job as make rules, for demo.mk, finetune.mk, language.mk and enhance.mk: from recordings to a trained model.
 #
 # Every stage is one file and one rule, so that a run that was killed goes on at the stage it was in;
 # a tool's -o names its file only when that is whole. Beside each file lies FILE.id, what the stage
@@ -7,8 +7,8 @@
 #
 # Set before this is included: SOURCE (what tts-import reads), SOURCE_FILES (what make watches of it),
 # MODEL (a model directory), MODEL_FILES (likewise), WORK (where the stages' files go), RUN (the run
-# directory); and TOKENIZER, where tokens are another tokenizer's than the model's. The tools are found on the
-# PATH.
+# directory); TOKENIZER, where tokens are another tokenizer's than the model's; and ENHANCE, a model of tts-enhance
+# that recordings go through first, with ENHANCE_OPTIONS. The tools are found on the PATH.
 
 here := $(dir $(lastword $(MAKEFILE_LIST)))
 SHELL := /bin/bash
@@ -25,6 +25,7 @@ STEPS ?= 1000
 BATCH ?= 8
 LR ?= 2e-4
 IMPORT_OPTIONS ?=
+ENHANCE_OPTIONS ?= --mode denoise
 RESAMPLE_OPTIONS ?= --rate 24000
 VAD_OPTIONS ?= --mode trim
 SHARD_OPTIONS ?= --shuffle $(SEED) --split $(SPLIT)
@@ -32,6 +33,7 @@ TRAIN_OPTIONS ?=
 THREADS ?= 0
 
 import = tts-import $(IMPORT_OPTIONS) $(SOURCE)
+enhance = tts-enhance --model $(ENHANCE) $(ENHANCE_OPTIONS)
 resample = tts-resample $(RESAMPLE_OPTIONS)
 vad = tts-vad $(VAD_OPTIONS)
 tokenize = tts-tokenize $(if $(TOKENIZER),--tokenizer $(TOKENIZER),--model $(MODEL))
@@ -55,6 +57,7 @@ $(2): $(2).id $(3)
 endef
 
 imported := $(WORK)/1-imported.ttsr
+better := $(if $(ENHANCE),$(WORK)/1-enhanced.ttsr)
 resampled := $(WORK)/2-resampled.ttsr
 trimmed := $(WORK)/3-trimmed.ttsr
 tokens := $(WORK)/4-tokens.ttsr
@@ -63,7 +66,11 @@ shards := $(WORK)/shards
 manifests := $(shards)/train.manifest.json $(shards)/valid.manifest.json
 
 $(eval $(call stage,import,$(imported),$(SOURCE_FILES),$(import)))
-$(eval $(call stage,resample,$(resampled),$(imported),$(resample)))
+ifneq ($(ENHANCE),)
+enhance-files := $(ENHANCE)/config.yaml $(ENHANCE)/model.safetensors
+$(eval $(call stage,enhance,$(better),$(imported),$(enhance),$(enhance-files)))
+endif
+$(eval $(call stage,resample,$(resampled),$(or $(better),$(imported)),$(resample)))
 $(eval $(call stage,vad,$(trimmed),$(resampled),$(vad)))
 $(eval $(call stage,tokenize,$(tokens),$(trimmed),$(tokenize),$(or $(TOKENIZER),$(MODEL_FILES))))
 $(eval $(call stage,encode,$(latents),$(tokens),$(encode),$(MODEL_FILES)))

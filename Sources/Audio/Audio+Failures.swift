@@ -31,12 +31,6 @@ extension Failure {
       remedy: "export the file again")
   }
 
-  static func foldersTooDeep(_ path: String) -> Failure {
-    Failure(
-      .badInput, subject: path, problem: "folders are nested more than 64 deep",
-      remedy: "look for a link that points upwards")
-  }
-
   static func rateOutOfRange(_ rate: Int) -> Failure {
     Failure(
       .badInput,

@@ -262,3 +262,15 @@ extension String {
     return text.prefix(1).lowercased() + text.dropFirst()
   }
 }
+
+/// Suffixes of recordings that are looked for in folders.
+private let audioSuffixes: Set<String> = [
+  "wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "caf", "w64",
+  "rf64", "sph",
+]
+
+/// Whether a file in a folder is taken for a recording, by its name.
+public func isRecording(_ name: String) -> Bool {
+  guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return false }
+  return audioSuffixes.contains(name[name.index(after: dot)...].lowercased())
+}

@@ -1,7 +1,8 @@
 import Audio
 import ModelInterface
 
-/// The way that the samples of a recording go: to the model's rate, through the model, to the rate that is asked for.
+/// The way that the samples of a recording go: to the model's rate, through the model, to the rate that is asked for;
+/// the filter of the rates is that of the model's package.
 struct EnhancementPath: Sendable {
   let enhancer: any SpeechEnhancer
   let options: EnhancementOptions
@@ -25,9 +26,9 @@ struct EnhancementPath: Sendable {
   ) throws -> Stream {
     let own = enhancer.sampleRate
     return Stream(
-      before: from == own ? nil : try ReferenceResampler(from: from, to: own),
+      before: from == own ? nil : try ReferenceResampler(from: from, to: own, filter: .torchaudio),
       middle: try enhancer.makeStream(options) { try onStep(Double($0) / Double(own)) },
-      after: own == rate ? nil : try ReferenceResampler(from: own, to: rate))
+      after: own == rate ? nil : try ReferenceResampler(from: own, to: rate, filter: .torchaudio))
   }
 
   /// One recording on its way.

@@ -46,7 +46,7 @@ struct EnhancementSettings: ParsableArguments {
   func validate() throws {
     guard (1...128).contains(nfe) else { throw ValidationError("--nfe must be between 1 and 128.") }
     // The package then makes no step at all and gives out what it began with.
-    guard solver != .rk4 || ![2, 3].contains(nfe) else {
+    guard likePackage || solver != .rk4 || ![2, 3].contains(nfe) else {
       throw ValidationError("--solver rk4 takes four evaluations a step: --nfe must be 4 or more.")
     }
     guard (0...1).contains(lambd) else { throw ValidationError("--lambd must be between 0 and 1.") }

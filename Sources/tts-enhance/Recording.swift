@@ -76,13 +76,16 @@ struct RecordingPlan {
         continue
       }
       let own = folder.place(below: operand)
-      try findRecordings(
-        in: operand, where: { suffix.map($0.hasSuffix) ?? isRecording($0) },
-        { path, name in
-          // What an earlier run made is no recording to enhance.
-          if let own, name.hasPrefix(own) { return }
-          recordings.append(.file(path, to: folder.path(for: name, ending)))
-        }, unreadable: { path, _ in recordings.append(.unreadable(path)) })
+      func isWanted(_ name: String) -> Bool {
+        // What an earlier run made is no recording to enhance.
+        if let own, name.hasPrefix(own) { return false }
+        return suffix.map(name.hasSuffix) ?? isRecording(name)
+      }
+      try walkFolder(Folder(operand).path) { path, name in
+        if isWanted(name) { recordings.append(.file(path, to: folder.path(for: name, ending))) }
+      } unreadable: { path, name in
+        if isWanted(name) { recordings.append(.unreadable(path)) }
+      }
     }
     var seen: [String: String] = [:]
     for recording in recordings {
@@ -113,9 +116,9 @@ struct RecordingPlan {
   }
 }
 
-/// A folder for outputs.
+/// A folder, its name without a slash at the end.
 private struct Folder {
-  private let path: String
+  let path: String
 
   init(_ path: String) {
     var path = path

@@ -21,13 +21,15 @@ let filesFormat = DatasetFormat(
     guard isFolder(path) else {
       return try take(fileUtterance(path, name: path.fileName, reading))
     }
-    try findRecordings(in: path) { file, name in
+    try walkFolder(path.trimmingSlashes) { file, name in
+      guard isRecording(name.fileName) else { return }
       var utterance = fileUtterance(file, name: name, reading)
       if reading.speakerFromFolder, let end = name.firstIndex(of: "/") {
         utterance.speaker = String(name[..<end])
       }
       try take(utterance)
     } unreadable: { file, name in
+      guard isRecording(name.fileName) else { return }
       var utterance = fileUtterance(file, name: name, reading)
       utterance.problem = "the file's name is not UTF-8"
       try take(utterance)

@@ -135,6 +135,24 @@ import Testing
     #expect(try enhanced("--tau", "0") != first)
   }
 
+  @Test(.enabled(if: runsSlowTests)) func memoryDoesNotGrowWithTheRecording() throws {
+    let denoiser = try #require(EnhancementModels.denoiser)
+    let peaks = try [3, 30].map { minutes in
+      let sound = speechLike(seconds: 60, rate: 8000)
+      try folder.write(
+        wave([Array(repeatElement(sound, count: minutes).joined())], rate: 8000), to: "in.wav")
+      let (result, peak) = try runMeasured(
+        "tts-enhance",
+        ["--model", denoiser, "--mode", "denoise", "-T", "2", "in.wav", "-o", "out.wav"],
+        directory: folder.path, timeLimit: 600)
+      #expect(result.code == 0, "\(result.errors)")
+      #expect(try AudioFile(path: folder.file("out.wav")).frames == minutes * 60 * 44100)
+      return peak >> 20
+    }
+    print("memory: \(peaks) MiB: tts-enhance of 3 and 30 minutes")
+    #expect(peaks[1] - peaks[0] < 64)
+  }
+
   // MARK: Several
 
   @Test func foldersAreMirrored() throws {
@@ -285,7 +303,7 @@ import Testing
     try fails(78, run + "/ds/G/default/mp_rank_00_model_states.pt", "tts-model convert")
     try fails(66, "nowhere", "not a model")
     try folder.write("model: something-else\n", to: "other/config.yaml")
-    try fails(78, "other", "")
+    try fails(78, "other", "a model of Pocket TTS")
     let converted = try runTool("tts-model", ["convert", run, "-o", folder.file("denoiser")])
     #expect(converted.code == 0)
     try fails(78, "denoiser", "--mode denoise")

@@ -9,6 +9,15 @@ enum EnhancementModels {
   /// The small enhancer of the fixtures, with a denoiser within; nil where that cannot be made.
   static let small: String? = make("ResembleEnhance/model", "enhancer")
 
+  /// A denoiser whose U-Net has no levels, for many recordings.
+  static let denoiser: String? = {
+    let run = fixture("ResembleEnhance/layout/denoiser_run")
+    guard fileExists(run), isBuilt("tts-model"), let model = folder?.file("denoiser") else {
+      return nil
+    }
+    return (try? runTool("tts-model", ["convert", run, "-o", model]))?.code == 0 ? model : nil
+  }()
+
   private static let folder: ScratchFolder? = {
     atexit { try? FileManager.default.removeItem(atPath: EnhancementModels.folder?.path ?? "") }
     return try? ScratchFolder()

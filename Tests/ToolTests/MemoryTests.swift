@@ -49,6 +49,7 @@ import Testing
     "tts-tokenize --model MODEL audio-N.ttsr -o out/file",
     "tts-mimi-encode --model MODEL audio-N.ttsr -o out/file",
     "tts-mimi-encode --decode --model MODEL latents-N.ttsr -o out/file",
+    "tts-enhance --mode denoise --model DENOISER audio-N.ttsr -o out/file",
     "tts-synth --model MODEL --max-frames 3 text-N.ttsr -o out/file",
     "tts-synth --model MODEL --max-frames 3 --format ttsr text-N.ttsr -o out/file",
     "tts-eval --model MODEL --max-frames 3 audio-N.ttsr",
@@ -66,6 +67,7 @@ import Testing
     let peaks = try Self.counts.map { count in
       let words = line.replacing("-N", with: "-\(count)")
         .replacing("MODEL", with: fixture("PocketTTS/lsd"))
+        .replacing("DENOISER", with: EnhancementModels.denoiser ?? "")
         .replacing("TRAINED", with: fixture("PocketTTS/lsd_train"))
         .split(separator: " ").map(String.init)
       let (result, peak) = try runMeasured(

@@ -1,4 +1,5 @@
 import Foundation
+import Records
 import TestSupport
 import Testing
 
@@ -66,5 +67,26 @@ import Testing
     #expect(spoken.code == 0, "\(spoken.errors)")
     let missing = try make("language.mk", "")
     #expect(missing.code != 0 && missing.errors.contains("RUN= is missing"), "\(missing.errors)")
+  }
+
+  /// Data sets and speech through a small denoiser.
+  @Test(.enabled(if: isBuilt("tts-enhance") && EnhancementModels.denoiser != nil))
+  func recordingsAndSpeechAreMadeBetter() throws {
+    let model = try #require(EnhancementModels.denoiser)
+    let options = "ENHANCE='\(model)' ENHANCE_OPTIONS='--mode denoise' WORK=work"
+    let data = try make("enhance.mk", options + " data")
+    #expect(data.code == 0, "\(data.errors)")
+    let header = try RecordReader(path: folder.file("work/3-trimmed.ttsr")).header
+    #expect(
+      header.stages.map(\.tool) == ["tts-import", "tts-enhance", "tts-resample", "tts-vad"])
+    #expect(try make("enhance.mk", options + " data").text.isEmpty)
+    try folder.write("Hello there.\nAnd again.\n", to: "lines.txt")
+    let speech = try make(
+      "enhance.mk", options + " TEXT=lines.txt SYNTH_OPTIONS='--max-frames 3' speech")
+    #expect(speech.code == 0, "\(speech.errors)")
+    let files = try FileManager.default.subpathsOfDirectory(atPath: folder.file("work/speech"))
+    #expect(files.filter { $0.hasSuffix(".wav") }.count == 2)
+    let missing = try make("enhance.mk", "WORK=work data")
+    #expect(missing.code != 0 && missing.errors.contains("ENHANCE= is missing"))
   }
 }

@@ -25,7 +25,7 @@ struct ToolUnderTest: Sendable, CustomTestStringConvertible {
     guard let options = filterCommand?.longOptions else { return [] }
     var arguments: [String] = []
     if options.contains("nfe") {
-      guard let model = EnhancementModels.small else { return nil }
+      guard let model = EnhancementModels.denoiser else { return nil }
       arguments += ["--model", model, "--mode", "denoise"]
     } else if options.contains("model") {
       guard hasFixture("PocketTTS/lsd/config.yaml") else { return nil }
