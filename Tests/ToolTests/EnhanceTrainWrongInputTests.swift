@@ -20,7 +20,7 @@ struct EnhanceTrainWrongInputTests {
     let result = try training.train(stage, "bad", more)
     #expect(result.code == code, "\(words): \(result.errors)", sourceLocation: location)
     #expect(
-      result.errors.hasPrefix("tts-enhance train: ")
+      result.errors.hasPrefix("tts-enhance: ")
         && result.errors.split(separator: "\n").count == 1 && result.output.isEmpty,
       "\(words): \(result.errors)", sourceLocation: location)
     for word in words {
@@ -86,7 +86,7 @@ struct EnhanceTrainWrongInputTests {
     try flow(78, "denoiser: --autoencoder: it is the model of a denoiser", "denoiser")
     try flow(66, "--autoencoder: not a model of Resemble-Enhance", fixture("PocketTTS/lsd"))
     try fails(
-      78, "one: --denoiser: it is the model of a enhancer", stage: "enhancer2",
+      78, "one: --denoiser: it is the model of an enhancer", stage: "enhancer2",
       with: ["--autoencoder", "one", "--denoiser", "one"])
     try fails(78, "--start", stage: "denoiser", with: ["--start", "one"])
     try fails(

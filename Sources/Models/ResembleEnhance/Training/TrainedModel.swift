@@ -92,8 +92,8 @@ struct TrainedModel: Sendable {
     let folder = try ModelFolder(path: path)
     guard folder.parameters.part == part else {
       throw Failure.configuration(
-        path, "\(option): it is the model of a \(folder.parameters.part.rawValue)",
-        "give one of a \(part.rawValue)")
+        path, "\(option): it is the model of \(folder.parameters.part.withArticle)",
+        "give one of \(part.withArticle)")
     }
     return folder
   }
