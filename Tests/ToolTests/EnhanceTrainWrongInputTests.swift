@@ -63,7 +63,7 @@ struct EnhanceTrainWrongInputTests {
     try folder.write("fg_dir: !!python/object/apply:os.system [ls]\n", to: "wrong.yaml")
     try fails(78, "wrong.yaml: 'fg_dir' refuses", with: ["--config", "wrong.yaml"])
     try folder.write("- a\n- b\n", to: "wrong.yaml")
-    try fails(78, "wrong.yaml: ", with: ["--config", "wrong.yaml"])
+    try fails(78, "wrong.yaml: it is no YAML mapping", with: ["--config", "wrong.yaml"])
     try fails(66, "nowhere.yaml", with: ["--config", "nowhere.yaml"])
     for (change, word) in [
       ("trainig_seconds=3", "'trainig_seconds' is no hyper-parameter"),
@@ -73,7 +73,8 @@ struct EnhanceTrainWrongInputTests {
       ("training_seconds=0.001", "'training_seconds'"), ("batch_size_per_gpu=0", "'batch_size_per_gpu'"),
       ("mix_alpha_range=[0.8, 0.2]", "'mix_alpha_range'"),
     ] { try fails(78, word, with: ["--set", change]) }
-    try fails(64, "--autoencoder", with: ["--autoencoder", "x"])
+    let other = try training.train("denoiser", "bad", ["--autoencoder", "x"])
+    #expect(other.code == 64 && other.errors.contains("--autoencoder") && !folder.has("bad"))
   }
 
   @Test func modelsThatDoNotSuit() throws {

@@ -241,7 +241,7 @@ struct EnhancementLesson: Lesson {
         try samples.add("\(number + 1)-\(form)") {
           Sound(
             samples: try make(), rate: recordingRate,
-            facts: ["recording": .integer(Int64(number + 1)), "form": .string(form)])
+            facts: ["recording": .string("\(number + 1)"), "form": .string(form)])
         }
       }
       if samples.step == 0 {

@@ -55,10 +55,12 @@ struct TrainedModel: Sendable {
     }
     if let folder = predecessor.denoiser {
       let learnt = try Self.tensors(of: folder)
-      let names = learnt.keys.filter { $0.hasPrefix("net.") || $0.hasPrefix("mel_fn.") }
-      // A denoiser's sizes may be others than the new one's: it replaces it whole.
-      tensors = tensors.filter { !$0.key.hasPrefix("denoiser.") }
-      for name in names { tensors["denoiser." + name] = learnt[name] }
+      // A denoiser's sizes may be others than the new one's: it replaces it whole, but for the filters of a
+      // log-mel, which no denoiser reads.
+      tensors = tensors.filter { !$0.key.hasPrefix("denoiser.net.") }
+      for (name, tensor) in learnt where name.hasPrefix("net.") {
+        tensors["denoiser." + name] = tensor
+      }
     }
     try StateLayout(part, names: tensors.keys)
       .check(tensors.mapValues(\.shape), hyperParameters, file: subject)
