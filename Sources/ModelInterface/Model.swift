@@ -9,6 +9,9 @@ public protocol Model: Sendable {
   func facts() throws -> [(name: String, value: String)]
   /// Fetches what is not here yet; the local paths of its files.
   func fetch() throws -> [String]
+  /// Writes the weights as they are computed with to files beside them, unless they are there; the
+  /// paths of these.
+  func pack(precision: WeightFormat) throws -> [String]
   /// Writes the model as one directory with official names.
   ///
   /// - Throws: `usage` for a form that such models have not.

@@ -27,9 +27,6 @@ public protocol SpeechModel: Model {
   ///
   /// - Parameter precision: as for ``codec(precision:)``.
   func synthesizer(precision: WeightFormat) throws -> any Synthesizer
-  /// Writes the weights as they are computed with to files beside them, unless they are there; the
-  /// paths of these.
-  func pack(precision: WeightFormat) throws -> [String]
   /// The model with adapters in its weights, each with a weight of its own.
   ///
   /// - Throws: `configuration` when one belongs to other weights.

@@ -20,10 +20,36 @@ public struct Convolution: Sendable {
     self.shape = shape
   }
 
-  private init(weight: Matrix, bias: Tensor, _ shape: ConvolutionShape) {
+  private init(weight: Matrix, bias: Tensor?, _ shape: ConvolutionShape) {
     self.weight = weight
     self.bias = bias
     self.shape = shape
+  }
+
+  /// Reads linear maps of each step without biases, one after the other: as many for training, where they must
+  /// stay apart, as one for inference.
+  ///
+  /// - Parameter widths: before the first, and after each.
+  public static func chain(_ weights: [Weights], widths: [Int]) throws -> [Convolution] {
+    let shape = ConvolutionShape.same(kernel: 1)
+    guard let last = weights.last, last.packing != nil else {
+      return try weights.enumerated().map { index, weights in
+        try Convolution(
+          weights, inputs: widths[index], outputs: widths[index + 1], shape, bias: false)
+      }
+    }
+    let (inputs, outputs) = (widths[0], widths[weights.count])
+    let matrix = try last.packed("chain", outputs: outputs, inputs: inputs) {
+      // From the end: the products stay narrow.
+      var product: Tensor?
+      for (index, weights) in weights.enumerated().reversed() {
+        let shape = [widths[index + 1], widths[index]]
+        let matrix = try weights.tensor("weight", shape + [1]).reshaped(shape)
+        product = product.map { $0.product(transposed: matrix.transposed()) } ?? matrix
+      }
+      return product ?? .zeros([outputs, inputs])
+    }
+    return [Convolution(weight: .packed(matrix), bias: nil, shape)]
   }
 
   /// Reads a normed convolution over time as several, each with some of the outputs.

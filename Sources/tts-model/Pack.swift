@@ -15,8 +15,8 @@ struct Pack: Tool {
       "tts-model pack --precision int8 --precision bf16 english",
     ],
     discussion: """
-      Writes NAME.PART-PRECISION.packed beside the weights, for the language model and for the \
-      codec, and prints the paths. Tools map these files instead of packing the weights in memory, \
+      Writes NAME.PART-PRECISION.packed beside the weights, for each part of the model, and prints the \
+      paths. Tools map these files instead of packing the weights in memory, \
       and processes share them. Whoever loads a model from a folder that it may write to makes them \
       too; this serves folders that others may only read. They are made anew when the weights have \
       changed, and may be deleted at any time.
@@ -35,7 +35,7 @@ struct Pack: Tool {
   func execute(_ run: ToolRun) throws {
     let output = try ByteOutput(path: nil)
     for name in models {
-      let model = try ModelRegistry.speechModel(name)
+      let model = try ModelRegistry.model(name)
       for precision in precision.isEmpty ? [.float32] : precision {
         for path in try model.pack(precision: precision) { try output.write(path + "\n") }
         try output.flush()

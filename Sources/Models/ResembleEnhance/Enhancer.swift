@@ -10,6 +10,7 @@ struct Enhancer: SpeechEnhancer {
   private let parameters: HyperParameters
   private let weights: Weights
   private let shapes: [String: [Int]]
+  private let stores: [PackedWeights]
   private let denoiser: Denoiser
   /// The other networks, read when they are asked for: denoising needs none of them.
   private let networks = Locked<EnhancerNetworks?>(nil)
@@ -26,10 +27,14 @@ struct Enhancer: SpeechEnhancer {
         remedy: "use f32 or bf16")
     }
     let file = try folder.openWeights()
-    try self.init(
+    let names = Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) })
+    func weights(_ part: Part, _ format: WeightFormat) throws -> Weights {
       Weights(
-        Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
-        packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision)),
+        names, of: file,
+        packed: try PackedWeights(of: folder.weights, part: part.rawValue, format: format))
+    }
+    try self.init(
+      weights(.enhancer, precision), denoiser: weights(.denoiser, .float32),
       Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) }),
       folder.parameters, subject: folder.path)
   }
@@ -38,13 +43,14 @@ struct Enhancer: SpeechEnhancer {
   ///
   /// - Parameter tensors: by the package's names.
   init(_ tensors: [String: Tensor], _ parameters: HyperParameters, subject: String) throws {
+    let weights = Weights(tensors, subject: subject, packing: .float32)
     try self.init(
-      Weights(tensors, subject: subject, packing: .float32), tensors.mapValues(\.shape), parameters,
-      subject: subject)
+      weights, denoiser: weights, tensors.mapValues(\.shape), parameters, subject: subject)
   }
 
   private init(
-    _ weights: Weights, _ shapes: [String: [Int]], _ parameters: HyperParameters, subject: String
+    _ weights: Weights, denoiser own: Weights, _ shapes: [String: [Int]],
+    _ parameters: HyperParameters, subject: String
   ) throws {
     self.subject = subject
     self.parameters = parameters
@@ -54,17 +60,28 @@ struct Enhancer: SpeechEnhancer {
     denoiser =
       switch parameters.part {
       case .enhancer:
-        try Denoiser(
-          weights["denoiser"].inFloat32, DenoiserSizes(shapes, prefix: "denoiser."), hop: hop)
-      case .denoiser: try Denoiser(weights.inFloat32, DenoiserSizes(shapes), hop: hop)
+        try Denoiser(own["denoiser"], DenoiserSizes(shapes, prefix: "denoiser."), hop: hop)
+      case .denoiser: try Denoiser(own, DenoiserSizes(shapes), hop: hop)
       }
+    stores = [own.store, weights.store].compactMap(\.self)
+    own.store?.keep()
     sampleRate = parameters.whole("wav_rate")
+  }
+
+  /// Writes the weights as they are computed with to files beside them, unless they are there; the paths.
+  func pack() throws -> [String] {
+    if parameters.part == .enhancer { _ = try enhancer() }
+    return try stores.prefix(parameters.part == .enhancer ? 2 : 1).map { store in
+      try store.write()
+      return store.path
+    }
   }
 
   private func enhancer() throws -> EnhancerNetworks {
     try networks.withLock { networks in
       let read = try networks
         ?? EnhancerNetworks(weights, shapes, parameters, denoiser: denoiser)
+      if networks == nil { weights.store?.keep() }
       networks = read
       return read
     }

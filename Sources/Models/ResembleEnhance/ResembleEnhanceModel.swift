@@ -18,6 +18,10 @@ struct ResembleEnhanceModel: EnhancementModel {
     try Enhancer(folder, precision: precision)
   }
 
+  func pack(precision: WeightFormat) throws -> [String] {
+    try Enhancer(folder, precision: precision).pack()
+  }
+
   // MARK: Digests
 
   func enhancerDigest(_ options: EnhancementOptions) throws -> SHA256Digest {

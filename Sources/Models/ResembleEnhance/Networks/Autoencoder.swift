@@ -13,11 +13,9 @@ struct Autoencoder: Sendable {
   init(_ weights: Weights, _ sizes: EnhancerSizes) throws {
     let width = sizes.autoencoderWidth
     encoder = try Stack(weights["encoder"], inputs: sizes.mels, width: width)
-    bottleneck = try (5...8).map { place in
-      try Convolution(
-        weights["encoder"][place], inputs: place == 5 ? width : sizes.latents,
-        outputs: sizes.latents, .same(kernel: 1), bias: false)
-    }
+    bottleneck = try Convolution.chain(
+      (5...8).map { weights["encoder"][$0] },
+      widths: [width] + [Int](repeating: sizes.latents, count: 4))
     decoder = try Stack(weights["decoder"], inputs: sizes.latents, width: width)
     last = try Convolution(
       weights["decoder"][5], inputs: width, outputs: sizes.decoded, .same(kernel: 1))
