@@ -20,6 +20,7 @@ struct OperationCase: CustomStringConvertible, Sendable {
     OperationCase(name: "add column", shapes: [[3, 5], [3, 1]]) { $0[0] + $0[1] },
     OperationCase(name: "subtract from row", shapes: [[5], [3, 5]]) { $0[0] - $0[1] },
     OperationCase(name: "subtract column", shapes: [[3, 5], [3, 1]]) { $0[0] - $0[1] },
+    OperationCase(name: "add in place", shapes: [[3, 5], [3, 5]]) { $0[0].adding($0[1]) },
     OperationCase(name: "multiply", shapes: [[3, 5], [3, 5]]) { $0[0] * $0[1] },
     OperationCase(name: "multiply row", shapes: [[4, 3, 5], [3, 5]]) { $0[0] * $0[1] },
     OperationCase(name: "multiply column", shapes: [[3, 1], [3, 5]]) { $0[0] * $0[1] },

@@ -59,7 +59,7 @@ struct ResidualBlock: Sendable {
 
   /// - Parameter x: `[batch, frames, channels]`.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    x + layers.reduce(x) { $1($0) }
+    layers.reduce(x) { $1($0) }.adding(x)
   }
 }
 

@@ -56,7 +56,7 @@ struct UNet: Sendable {
     for (decoder, skip) in zip(decoders, skips.reversed()) {
       let larger = x.pixels(
         rows: (0..<2 * x.shape[1]).map { $0 / 2 }, columns: (0..<2 * x.shape[2]).map { $0 / 2 })
-      x = decoder(larger + skip)
+      x = decoder(larger.adding(skip))
     }
     x = head.narrow(head.wide(x).exactGELU())
     return x.pixels(rows: Array(0..<bins), columns: Array(0..<frames))
@@ -89,7 +89,7 @@ private struct UNetBlock: Sendable {
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     residuals.reduce(first(x)) { x, layers in
-      x + layers.reduce(x) { $1($0) }
+      layers.reduce(x) { $1($0) }.adding(x)
     }
   }
 }

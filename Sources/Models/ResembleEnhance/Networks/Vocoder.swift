@@ -92,7 +92,7 @@ struct VocoderBlock: Sendable {
     for (layer, convolution) in convolutions.enumerated() {
       try onStep()
       let y = convolution(x.leakyReLU()).leakyReLU()
-      x = x + predictor.convolve(y, features, layer: layer).gated(tanhIsFirst: false)
+      x = predictor.convolve(y, features, layer: layer).gated(tanhIsFirst: false).adding(x)
     }
     return x
   }
@@ -243,7 +243,7 @@ struct ActivationBlock: Sendable {
 
   /// - Parameter x: `[batch, steps, channels]`.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    x + layers.reduce(x) { $1.plain($1.snake($1.dilated($0))) }
+    layers.reduce(x) { $1.plain($1.snake($1.dilated($0))) }.adding(x)
   }
 }
 
