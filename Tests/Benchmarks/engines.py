@@ -5,19 +5,45 @@ import pathlib
 import subprocess
 import sys
 import time
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHORT, LONG = 30, 110  # frames of generation
 LINES, AT_A_TIME = 32, 16  # of batched generation
 RECORDING = 30  # seconds of the recording that is encoded
-JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", "train", "train-k4", "train-head", "train-head-k4"]
 TRAINING = {"train": [], "train-k4": ["--multiplier", 4], "train-head": ["--tune", "head", "--cached"],
             "train-head-k4": ["--tune", "head", "--cached", "--multiplier", 4]}
 
 
+class Enhancing(typing.NamedTuple):
+    """Sound that is denoised (with 0 evaluations) or enhanced, and what is kept of `seconds`, `memory` and `load`, by measure."""
+    evaluations: int
+    measures: dict[str, str]
+    duration: float = 2.0
+    rounds: int = 1  # for it takes long
+
+    def figures(self, found: dict[str, float]) -> dict[str, float]:
+        return {measure: found[what] for measure, what in self.measures.items()}
+
+
+ENHANCING = {
+    "denoise": Enhancing(0, {"denoise": "seconds", "denoise-memory": "memory"}, rounds=3),
+    "enhance-8": Enhancing(8, {"enhance-8": "seconds", "enhance-memory": "memory", "enhance-load": "load"}, rounds=3),
+    "enhance-32": Enhancing(32, {"enhance-32": "seconds"}),
+    "enhance-64": Enhancing(64, {"enhance-64": "seconds"}),
+    # Memory does not depend on evaluations.
+    "enhance-long": Enhancing(1, {"enhance-long-memory": "memory"}, duration=10.0),
+}
+JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", *TRAINING, *ENHANCING]
+
+
 def fewest_threads(job: str) -> int:
     """What takes long, or is much the same on one, is measured on more than one thread only."""
-    return 2 if job in TRAINING or job in ("pipe", "first", "batch") else 1
+    return 2 if job in TRAINING or job in ("pipe", "first", "batch") or job in ENHANCING and job != "denoise" else 1
+
+
+def rounds(job: str, runs: int) -> int:
+    return min(runs, ENHANCING[job].rounds) if job in ENHANCING else runs
 
 
 class Failed(Exception):
@@ -31,7 +57,12 @@ class Inputs:
         self.model, self.frames = model, frames
         self.graphs, self.voice, self.recording, self.lines = (
             cache / name for name in ("graphs", "voice.wav", f"recording-{RECORDING}.wav", "lines.txt"))
+        # The same weights: a model of ours, and a run directory of the package.
+        self.enhancer, self.enhancer_run = cache / "enhancer", cache / "enhancer-run"
         self.text = "The old man waited by the window."
+
+    def has_enhancer(self) -> bool:
+        return (self.enhancer / "model.safetensors").is_file()  # what is written last
 
 
 def check(command: list, process: subprocess.Popen, errors: str) -> None:
@@ -76,7 +107,8 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head"]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head",
+               "enhance-8", "enhance-32", "enhance-64"]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -93,7 +125,7 @@ class Ours:
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.precisions or (precision != "f32" and job not in self.precise):
             return None
-        if job in TRAINING and precision == "int8":
+        if precision == "int8" and (job in TRAINING or job in ENHANCING):
             return None
         return OurSession(self, job, threads, [] if precision == "f32" else ["--precision", precision])
 
@@ -114,7 +146,15 @@ class OurSession:
             figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1, *self.precision,
                                       *TRAINING[self.job])
             return {self.job: figures["step_s"], self.job + "-memory": figures["rss_mb"]}
+        if self.job in ENHANCING:
+            return self.enhancing(ENHANCING[self.job])
         return {"whole": self.whole, "batch": self.batch, "first": self.first, "pipe": self.pipe}[self.job]()
+
+    def enhancing(self, job: Enhancing) -> dict[str, float]:
+        found = self.ours.bench("enhance", "--model", self.inputs.enhancer, "--nfe", job.evaluations, "--duration", job.duration,
+                                "--threads", self.threads, "--runs", 1, *self.precision)
+        seconds = found[f"enhance_{job.evaluations}_s" if job.evaluations else "denoise_s"]
+        return job.figures({"seconds": seconds, "memory": found["memory_mb"], "load": found["load_s"]})
 
     def synth(self, frames: int, *what) -> list:
         return [self.ours.bin / "tts-synth", "--model", self.inputs.model, "--voice", self.inputs.voice, *what,
@@ -161,6 +201,8 @@ class Peer:
         self.name, self.title, self.script = name, title, HERE / script
         self.python, self.inputs, self.jobs = python, inputs, jobs
         self.precisions = sorted({p for of_job in jobs.values() for p in of_job})
+        enhances = "denoise" in jobs
+        self.how = "see Tests/Parity/requirements_resemble.txt" if enhances else f"{python} -m pip install -r Tests/Benchmarks/requirements.txt"
 
     def versions(self) -> dict[str, str] | None:
         """The versions of its packages, or nothing when they are not installed."""
@@ -172,8 +214,12 @@ class Peer:
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.jobs.get(job, []):
             return None
-        i = self.inputs
-        command = [self.python, self.script, job, "--precision", precision, "--threads", str(threads), "--frames", str(i.frames)]
+        i, command = self.inputs, [self.python, self.script, "--threads", str(threads)]
+        if job in ENHANCING:
+            what = ENHANCING[job]
+            command += ["--model", i.enhancer_run, "--nfe", str(what.evaluations), "--duration", str(what.duration)]
+            return PeerSession(command, what.figures)
+        command += [job, "--precision", precision, "--frames", str(i.frames)]
         if self.name == "onnx":
             command += ["--graphs", i.graphs]
         else:
@@ -193,8 +239,8 @@ class FreshSession:
 
 
 class PeerSession:
-    def __init__(self, command: list):
-        self.command = command
+    def __init__(self, command: list, figures=lambda found: found):
+        self.command, self.figures = command, figures
         self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.answer()  # it is ready
 
@@ -211,7 +257,7 @@ class PeerSession:
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # the answer tells
-        return self.answer()
+        return self.figures(self.answer())
 
     def close(self) -> None:
         try:
@@ -227,5 +273,6 @@ def peers(python: str, inputs: Inputs) -> list[Peer]:
         Peer("pytorch", "PyTorch", "pytorch.py", python, inputs,
              {"lm": both, "prefix": both, "whole": both, "mimi": ["f32"], "encode": ["f32"], "pipe": ["f32"], "first": ["f32"],
               **{job: ["f32"] for job in TRAINING}}),
+        Peer("pytorch", "PyTorch (Resemble-Enhance)", "pytorch_enhance.py", python, inputs, {job: ["f32"] for job in ENHANCING}),
         Peer("onnx", "ONNX Runtime", "onnx_runtime.py", python, inputs, {"lm": both, "mimi": both, "whole": both}),
     ]
