@@ -50,9 +50,13 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
   ("Mimi", ["Base", "Tensors", "NeuralNetworks", "ModelInterface", "Audio"]),
   (
     "Training",
+    ["Base", "Tensors", "Audio", "NeuralNetworks", "Safetensors", "Records", "Processes"]
+  ),
+  (
+    "SpeechTraining",
     [
-      "Base", "Tensors", "Audio", "NeuralNetworks", "Safetensors", "Records", "Processes",
-      "ModelInterface", "Text", yams,
+      "Base", "Tensors", "NeuralNetworks", "Safetensors", "Records", "Processes",
+      "ModelInterface", "Text", "Training", yams,
     ]
   ),
   ("Server", ["Base", "Audio", "ModelInterface", flyingFox, flyingSocks]),
@@ -60,18 +64,23 @@ let modules: [(name: String, needs: [Target.Dependency])] = [
 
 /// What a model may import.
 let modelNeeds: [Target.Dependency] = [
-  "Base", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Hub", "NeuralNetworks",
-  "ModelInterface", "Mimi", yams,
+  "Base", "Fourier", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Hub", "NeuralNetworks",
+  "ModelInterface", "Mimi", "Processes", "Training", yams,
 ]
 
 let registry: (name: String, needs: [Target.Dependency]) = (
-  "ModelRegistry", ["Base", "Pickles", "ModelInterface"] + models.map { .target(name: $0) }
+  "ModelRegistry", ["Base", "Pickles", "ModelInterface", "Training"] + models.map { .target(name: $0) }
 )
 
 /// What the tools that speak have in common.
 let speaking: (name: String, needs: [Target.Dependency]) = (
   "Speaking",
   ["Base", "Records", "Filters", "Tensors", "ModelInterface", "ModelRegistry", argumentParser]
+)
+
+/// What the tools that train have in common.
+let trainingTools: (name: String, needs: [Target.Dependency]) = (
+  "TrainingTools", ["Base", "Filters", "Processes", "Training", argumentParser]
 )
 
 let tools: [(name: String, needs: [Target.Dependency])] = [
@@ -86,12 +95,19 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
       "ModelRegistry",
     ]
   ),
+  (
+    "tts-enhance",
+    [
+      "Base", "Records", "Safetensors", "Audio", "AudioRecords", "Tensors", "ModelInterface",
+      "ModelRegistry",
+    ]
+  ),
   ("tts-shard", ["Base", "Records", "Safetensors"]),
   (
     "tts-train",
     [
-      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Processes", "Training",
-      "ModelInterface", "ModelRegistry",
+      "Base", "Records", "Safetensors", "Tensors", "NeuralNetworks", "Training",
+      "SpeechTraining", "ModelInterface", "ModelRegistry", "TrainingTools",
     ]
   ),
   (
@@ -112,8 +128,8 @@ let tools: [(name: String, needs: [Target.Dependency])] = [
   (
     "tts-model",
     [
-      "Base", "Safetensors", "Pickles", "Audio", "Tensors", "Hub", "Training", "ModelInterface",
-      "ModelRegistry",
+      "Base", "Safetensors", "Pickles", "Audio", "Tensors", "Hub", "Training", "SpeechTraining",
+      "ModelInterface", "ModelRegistry",
     ]
   ),
 ]
@@ -142,7 +158,7 @@ targets += models.map {
   .target(
     name: $0, dependencies: modelNeeds, path: "Sources/Models/\($0)", swiftSettings: swiftSettings)
 }
-for row in [registry, speaking] {
+for row in [registry, speaking, trainingTools] {
   targets.append(.target(name: row.name, dependencies: row.needs, swiftSettings: swiftSettings))
 }
 targets += tools.map {
@@ -158,18 +174,19 @@ targets.append(
     name: "tts-bench",
     dependencies: [
       "CMachine", "Base", "Tensors", "NeuralNetworks", "ModelInterface", "Mimi", "Training",
-      "PocketTTS", "ResembleEnhance", argumentParser,
+      "SpeechTraining", "PocketTTS", "ResembleEnhance", argumentParser,
     ], path: "Tests/Benchmarks/tts-bench", swiftSettings: swiftSettings))
 
 /// Modules with a folder `Tests/NAMETests`; `ToolTests` runs the built programs.
 let tested: Set = [
   "Base", "Fourier", "Tensors", "Audio", "Text", "Safetensors", "Pickles", "Records", "Hub",
-  "NeuralNetworks", "Filters", "Training", "Server", "PocketTTS", "ResembleEnhance",
+  "NeuralNetworks", "Filters", "Training", "SpeechTraining", "Server", "PocketTTS",
+  "ResembleEnhance",
 ]
 let testSupport: Target.Dependency = "TestSupport"
 targets.append(
   .target(
-    name: "TestSupport", dependencies: ["Base", "Safetensors", "Records"],
+    name: "TestSupport", dependencies: ["Base", "Safetensors", "Records", "Processes", "Training"],
     path: "Tests/TestSupport", swiftSettings: swiftSettings))
 for row in modules + models.map({ (name: $0, needs: modelNeeds) })
 where tested.contains(row.name) {

@@ -34,6 +34,54 @@ public final class AudioFile {
   ///
   /// - Parameter name: what it is called in messages, and nothing else.
   public convenience init(bytes: [UInt8], name: String) throws {
+    let file = try Self.namelessFile { descriptor, folder in
+      try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: folder) }
+    }
+    try self.init(descriptor: file, path: name)
+  }
+
+  /// Opens what a descriptor gives, a pipe for instance. Unless it is a file already, its bytes are first kept in a
+  /// file without a name.
+  ///
+  /// - Parameters:
+  ///   - prefix: bytes that were already read from it.
+  ///   - name: what it is called in messages, and nothing else.
+  ///   - waitToRead: called before each read, to wait for the descriptor in a way that a signal ends.
+  public convenience init(
+    readingFrom descriptor: Int32, prefix: [UInt8], name: String,
+    waitToRead: (Int32) throws -> Void
+  ) throws {
+    var status = stat()
+    if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+      lseek(descriptor, 0, SEEK_SET)
+      try self.init(descriptor: fcntl(descriptor, F_DUPFD_CLOEXEC, 3), path: name)
+      return
+    }
+    let file = try Self.namelessFile { target, folder in
+      try prefix.withUnsafeBytes { try writeAll($0, to: target, path: folder) }
+      var buffer = [UInt8](repeating: 0, count: 1 << 18)
+      while true {
+        try waitToRead(descriptor)
+        let count = buffer.withUnsafeMutableBytes {
+          Glibc.read(descriptor, $0.baseAddress, $0.count)
+        }
+        if count < 0, errno == EINTR { continue }
+        guard count >= 0 else { throw Failure.systemCall("read", name, code: errno) }
+        if count == 0 { return }
+        try buffer.withUnsafeBytes {
+          try writeAll(UnsafeRawBufferPointer(rebasing: $0[..<count]), to: target, path: folder)
+        }
+      }
+    }
+    try self.init(descriptor: file, path: name)
+  }
+
+  /// A file that goes when it is closed.
+  ///
+  /// - Parameter fill: writes its content; gets the name of its folder for messages.
+  private static func namelessFile(
+    _ fill: (_ descriptor: Int32, _ folder: String) throws -> Void
+  ) throws -> Int32 {
     let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(folder)/tts-audio-XXXXXX".utf8CString)
     let descriptor = mkstemp(&template)
@@ -42,14 +90,12 @@ public final class AudioFile {
     }
     unlink(template)
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    do {
-      try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: folder) }
-    } catch {
+    do { try fill(descriptor, folder) } catch {
       close(descriptor)
       throw error
     }
     lseek(descriptor, 0, SEEK_SET)
-    try self.init(descriptor: descriptor, path: name)
+    return descriptor
   }
 
   /// Reads the header of an open file, which is closed with this object.
@@ -218,7 +264,13 @@ extension String {
 }
 
 /// Suffixes of recordings that are looked for in folders.
-public let audioSuffixes: Set<String> = [
+private let audioSuffixes: Set<String> = [
   "wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "caf", "w64",
   "rf64", "sph",
 ]
+
+/// Whether a file in a folder is taken for a recording, by its name.
+public func isRecording(_ name: String) -> Bool {
+  guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return false }
+  return audioSuffixes.contains(name[name.index(after: dot)...].lowercased())
+}

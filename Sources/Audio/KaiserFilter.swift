@@ -58,7 +58,7 @@ enum KaiserFilter {
 }
 
 /// The modified Bessel function of the first kind, order 0, by its power series.
-private func besselI0(_ x: Double) -> Double {
+public func besselI0(_ x: Double) -> Double {
   let square = x * x / 4
   var term = 1.0
   var sum = 1.0

@@ -45,7 +45,8 @@ final class PolyphaseFilters: Sendable {
   }
 }
 
-func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
+/// The largest number that divides both.
+public func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
   var (a, b) = (a, b)
   while b != 0 { (a, b) = (b, a % b) }
   return a

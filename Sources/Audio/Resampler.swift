@@ -17,7 +17,7 @@ extension Resampler {
 }
 
 /// ceil(count · up / down) without overflow for any count that fits in memory.
-func resampledCount(_ count: Int, up: Int, down: Int) -> Int {
+public func resampledCount(_ count: Int, up: Int, down: Int) -> Int {
   let (whole, rest) = count.quotientAndRemainder(dividingBy: down)
   return whole * up + (rest * up + down - 1) / down
 }

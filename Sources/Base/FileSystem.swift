@@ -9,6 +9,17 @@ public func isDirectory(_ path: String) -> Bool {
   return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
 }
 
+/// The size of a file in bytes.
+///
+/// - Throws: `noInput` when there is none.
+public func fileSize(_ path: String) throws -> Int {
+  var information = stat()
+  guard stat(path, &information) == 0 else {
+    throw Failure.systemCall("read", path, code: errno)
+  }
+  return Int(information.st_size)
+}
+
 /// Creates a directory and those above it where they are missing.
 public func createDirectory(_ path: String) throws {
   guard !isDirectory(path) else { return }

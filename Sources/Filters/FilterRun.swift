@@ -22,11 +22,14 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
   let worker: Worker
   let rejects: RejectOptions
   let run: ToolRun
+  /// Whether the worker splits its work among all threads, and is alone.
+  let splitsWork: Bool
 
   init(
     tool: ToolDescription, parameters: StageParameters, worker: Worker, rejects: RejectOptions,
-    run: ToolRun
+    run: ToolRun, splitsWork: Bool
   ) {
+    self.splitsWork = splitsWork
     self.tool = tool
     self.parameters = parameters
     self.worker = worker
@@ -36,16 +39,15 @@ struct FilterRun<Worker: RecordWorker>: Sendable {
 
   /// Filters all records of the input to the output.
   func perform(_ input: RecordCursor, _ output: RecordOutput) throws {
-    let threads = run.options.threads
+    let threads = splitsWork ? 1 : run.options.threads
     let units = Units(bounds: .init(threads: threads))
     let stage = Stage(tool, parameters)
     let share = Locked<Double?>(nil)
     startThread(named: "reader") { read(input, into: units, stage: stage, share) }
     for index in 0..<threads {
       startThread(named: "worker \(index)") {
-        ThreadBudget.alone {
-          units.work { job, unit in work(on: job, of: unit, in: units) }
-        }
+        let loop = { units.work { job, unit in work(on: job, of: unit, in: units) } }
+        if splitsWork { loop() } else { ThreadBudget.alone(loop) }
       }
     }
     var writer = EventWriter(output: output, run: run, rejects: rejects, share: share)

@@ -9,6 +9,8 @@ import Records
 final class RecordCursor: @unchecked Sendable {
   private let paths: [String]
   private let form: InputForm
+  /// What was read of standard input before.
+  private var prefix: InputPrefix?
   private var reader: RecordReader?
   /// The lines of an input that is plain text, and what makes records of them.
   private var lines: TextLines?
@@ -42,10 +44,13 @@ final class RecordCursor: @unchecked Sendable {
 
   /// Files in order; "-" is standard input.
   ///
-  /// - Parameter form: what the inputs may be.
-  init(paths: [String], form: InputForm = .records) throws {
+  /// - Parameters:
+  ///   - form: what the inputs may be.
+  ///   - prefix: what was read of standard input to see what it is.
+  init(paths: [String], form: InputForm = .records, prefix: InputPrefix? = nil) throws {
     self.paths = paths
     self.form = form
+    self.prefix = prefix
     texts = form.text.map { TextRecords($0) }
     var sizes: [Int] = []
     for path in paths where path != "-" {
@@ -68,7 +73,12 @@ final class RecordCursor: @unchecked Sendable {
     nextPath += 1
     path = name == "-" ? "standard input" : name
     guard form.text != nil else {
-      reader = try RecordReader(path: name)
+      if name == "-", let prefix {
+        self.prefix = nil
+        reader = try RecordReader(descriptor: STDIN_FILENO, path: path, prefix: prefix.bytes)
+      } else {
+        reader = try RecordReader(path: name)
+      }
       return
     }
     guard form.acceptsRecords else {
@@ -77,29 +87,15 @@ final class RecordCursor: @unchecked Sendable {
     }
     let descriptor = name == "-" ? STDIN_FILENO : Glibc.open(name, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure.systemCall("open", name, code: errno) }
-    var prefix: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 4)
-    while prefix.count < 4 {
-      try Interruption.waitToRead(descriptor)
-      let count = read(descriptor, &piece, 4 - prefix.count)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw Failure.systemCall("read", path, code: errno) }
-      if count == 0 { break }
-      prefix += piece[..<count]
-    }
+    let prefix = try InputPrefix(of: descriptor, path: path)
     // Nothing at all is no text: an upstream that died early must not pass for an empty one. A file
     // that is called a stream is damaged if it is none.
-    let isStream =
-      prefix.isEmpty || name.hasSuffix(".ttsr")
-      || prefix.count == 4
-        && (prefix[1...] == [0x2A, 0x4D, 0x18] && prefix[0] & 0xF0 == 0x50
-          || prefix == [0x28, 0xB5, 0x2F, 0xFD])
-    if isStream {
+    if prefix.bytes.isEmpty || name.hasSuffix(".ttsr") || prefix.isRecordStream {
       reader = try RecordReader(
         descriptor: descriptor, path: path, ownsDescriptor: descriptor != STDIN_FILENO,
-        prefix: prefix)
+        prefix: prefix.bytes)
     } else {
-      lines = TextLines(descriptor: descriptor, path: path, prefix: prefix)
+      lines = TextLines(descriptor: descriptor, path: path, prefix: prefix.bytes)
     }
   }
 

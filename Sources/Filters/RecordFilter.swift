@@ -110,19 +110,36 @@ extension RecordFilter {
       return try printStageID(Stage(Self.tool, stage()))
     }
     // The output comes first, so that whoever reads it is told of everything that fails after it.
-    let output = try RecordOutput(stream.output, run)
-    do {
-      let cursor = try RecordCursor(
-        paths: stream.input.paths(), form: Self.acceptsText ? .recordsOrLines : .records)
-      try FilterRun(
-        tool: Self.tool, parameters: stage(), worker: makeWorker(run), rejects: stream.rejects,
-        run: run
-      ).perform(cursor, output)
-      try output.finish()
-    } catch {
-      output.abort(error)
-      throw error
-    }
+    try filterRecords(
+      stream.input.paths, form: Self.acceptsText ? .recordsOrLines : .records,
+      to: RecordOutput(stream.output, run), rejects: stream.rejects, run, stage: stage,
+      worker: { try makeWorker(run) })
+  }
+}
+
+/// What a ``RecordFilter`` does, for a tool that filters records among other things.
+///
+/// - Parameters:
+///   - paths: of the inputs; "-" is standard input.
+///   - form: what they may be.
+///   - prefix: what was read of standard input to see what it is.
+///   - output: made before anything can fail, so that whoever reads it is told.
+///   - splitsWork: whether the worker splits its work among all threads; one id is then worked on at a time.
+public func filterRecords<Worker: RecordWorker>(
+  _ paths: () throws -> [String], form: InputForm = .records, prefix: InputPrefix? = nil,
+  to output: RecordOutput, rejects: RejectOptions, splitsWork: Bool = false, _ run: ToolRun,
+  stage: () throws -> StageParameters, worker: () throws -> Worker
+) throws {
+  do {
+    let cursor = try RecordCursor(paths: paths(), form: form, prefix: prefix)
+    try FilterRun(
+      tool: run.tool, parameters: stage(), worker: worker(), rejects: rejects, run: run,
+      splitsWork: splitsWork
+    ).perform(cursor, output)
+    try output.finish()
+  } catch {
+    output.abort(error)
+    throw error
   }
 }
 

@@ -26,10 +26,18 @@ public final class RecordOutput {
   /// Opens the output.
   ///
   /// - Throws: `usage` for a terminal, `cannotCreate` for a directory that cannot be written.
-  public init(_ options: OutputOptions, _ run: ToolRun) throws {
-    level = options.level.number
+  public convenience init(_ options: OutputOptions, _ run: ToolRun) throws {
+    try self.init(path: options.output, level: options.level, run)
+  }
+
+  /// Opens the output.
+  ///
+  /// - Parameter path: nil or "-" is standard output.
+  /// - Throws: as above.
+  public init(path: String?, level: LevelOptions, _ run: ToolRun) throws {
+    self.level = level.number
     stageName = run.tool.name
-    if let path = options.output, path != "-" {
+    if let path, path != "-" {
       file = try AtomicFile(path: path)
     } else {
       guard isatty(STDOUT_FILENO) == 0 else { throw Failure.binaryToTerminal }

@@ -23,10 +23,7 @@ public struct InputOptions: ParsableArguments, Sendable {
   /// The files to read: "-" is standard input. Empty when this task's share has none.
   public func paths() throws -> [String] {
     let named = operands.isEmpty ? ["-"] : operands
-    guard let shard else { return named }
-    guard !named.contains("-") else { throw Failure.shardOfStandardInput }
-    let sorted = named.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    return sorted.indices.filter { $0 % shard.count == shard.index }.map { sorted[$0] }
+    return try shard?.files(of: named) ?? named
   }
 }
 
@@ -45,6 +42,15 @@ public struct Share: ExpressibleByArgument, Sendable, Hashable {
     else { return nil }
     self.index = index
     self.count = count
+  }
+
+  /// The files of a list that belong to the share: each N-th of the sorted list.
+  ///
+  /// - Throws: `usage` where standard input is among them.
+  public func files(of paths: [String]) throws -> [String] {
+    guard !paths.contains("-") else { throw Failure.shardOfStandardInput }
+    let sorted = paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return sorted.indices.filter { $0 % count == index }.map { sorted[$0] }
   }
 
   /// Whether a record of this id belongs to the share, wherever it stands.

@@ -36,22 +36,21 @@ public struct Convolution: Sendable {
   ) throws -> [Convolution] {
     let stored = weights["parametrizations"]["weight"]
     let bias = try weights.tensor("bias", [outputs]).reshaped([outputs, 1])
-    var whole: Tensor?
-    func rows(_ order: [Int32]) throws -> Tensor {
-      let all = try whole ?? stored.normed([outputs, inputs, shape.taps])
-      whole = all
-      return all.reshaped([outputs, inputs * shape.taps]).gatherRows(order)
+    let lengths = try stored.tensor("original0", [outputs, 1, 1]).reshaped([outputs, 1])
+    let directions = try stored.tensor("original1", [outputs, inputs, shape.taps])
+    defer { if weights.packing != nil { directions.releasePages() } }
+    func rows(_ order: [Int32]) -> Tensor {
+      directions.reshaped([outputs, inputs * shape.taps]).gatherRows(order)
+        .withNorm(lengths.gatherRows(order), emptyRows: order.contains(-1))
         .reshaped([order.count, inputs, shape.taps]).tapsOutermost()
     }
     return try orders.enumerated().map { index, order in
       let columns = inputs * shape.taps
       let weight: Matrix =
-        try weights.packing == nil
+        weights.packing == nil
         ? .tensor(rows(order))
         : .packed(
-          stored.packed("part.\(index)", outputs: order.count, inputs: columns) {
-            try rows(order)
-          })
+          try stored.packed("part.\(index)", outputs: order.count, inputs: columns) { rows(order) })
       return Convolution(
         weight: weight, bias: bias.gatherRows(order).reshaped([order.count]), shape)
     }
@@ -155,9 +154,15 @@ extension Weights {
 
 extension Tensor {
   /// The direction of each part of the first dimension, with another length.
-  fileprivate func withNorm(_ lengths: Tensor) -> Tensor {
+  ///
+  /// - Parameter emptyRows: whether there are parts of zeros, which stay so.
+  fileprivate func withNorm(_ lengths: Tensor, emptyRows: Bool = false) -> Tensor {
     let directions = reshaped([shape[0], count / shape[0]])
-    let scales = lengths.reshaped([shape[0], 1]) * directions.squared().rowSums().rsqrt()
+    var squares = directions.squared().rowSums()
+    if emptyRows {
+      squares = squares + Tensor(lengths.values.map { $0 == 0 ? 1 : 0 }, shape: squares.shape)
+    }
+    let scales = lengths.reshaped([shape[0], 1]) * squares.rsqrt()
     return (directions * scales).reshaped(shape)
   }
 

@@ -17,6 +17,14 @@ public struct AdamW: Sendable {
 
     /// The official settings.
     public init() {}
+
+    /// Adam as PyTorch has it, without weight decay.
+    public static var adam: Settings {
+      var settings = Settings()
+      settings.secondDecay = 0.999
+      settings.weightDecay = 0
+      return settings
+    }
   }
 
   /// What a run does not change while it goes on.

@@ -11,8 +11,8 @@ public struct TrainingState: Sendable {
   public var step: Int
   /// What trains.
   public var parameters: ParameterSet
-  /// The optimiser.
-  public var optimizer: Optimizer
+  /// The optimiser of each group of parameters.
+  public var optimizers: [Optimizer]
   /// The running average of the parameters; nil when none is kept.
   public var average: ParameterSet?
   /// What does not train but may change.
@@ -59,21 +59,27 @@ public struct Checkpoints: Sendable {
       for (name, tensor) in zip(set.names, set.values) { tensors.append((prefix + name, tensor)) }
     }
     add("parameter.", state.parameters)
-    add("first.", state.optimizer.adamW.first)
-    add("second.", state.optimizer.adamW.second)
-    if let muon = state.optimizer.muon { add("momentum.", muon.momentum) }
+    for optimizer in state.optimizers {
+      add("first.", optimizer.adamW.first)
+      add("second.", optimizer.adamW.second)
+      if let muon = optimizer.muon { add("momentum.", muon.momentum) }
+    }
     if let average = state.average { add("average.", average) }
     add("buffer.", ParameterSet(state.buffers))
     let digest = try writeTensors(tensors, to: path(state.step, ".safetensors"))
     let steps = Dictionary(
-      uniqueKeysWithValues: zip(
-        state.optimizer.adamW.first.names, state.optimizer.adamW.steps))
-    let description: JSON = [
+      uniqueKeysWithValues: state.optimizers.flatMap { zip($0.adamW.first.names, $0.adamW.steps) })
+    var description: [String: JSON] = [
       "format": "ttstools checkpoint", "version": 1, "step": .integer(Int64(state.step)),
       "sha256": .string(digest.description),
       "optimizer_steps": .object(steps.mapValues { .integer(Int64($0)) }),
     ]
-    try AtomicFile.write(description.canonicalBytes + [10], to: path(state.step, ".json"))
+    // Where there is one group alone its optimiser counts the steps of the run.
+    if state.optimizers.count > 1 {
+      description["group_steps"] = .array(state.optimizers.map { .integer(Int64($0.steps)) })
+    }
+    try AtomicFile.write(
+      JSON.object(description).canonicalBytes + [10], to: path(state.step, ".json"))
     for step in self.steps().dropFirst(kept) {
       // The description goes first: what it describes is nothing without it.
       unlink(path(step, ".json"))
@@ -160,12 +166,14 @@ public struct Checkpoints: Sendable {
   func read(_ step: Int, like state: TrainingState) throws -> TrainingState {
     let (json, tensors) = try verified(step)
     let (description, file) = (path(step, ".json"), path(step, ".safetensors"))
-    func set(_ prefix: String, like set: ParameterSet) throws -> ParameterSet {
-      let names = tensors.names.filter { $0.hasPrefix(prefix) }
-      guard names.count == set.names.count else {
+    func check(_ prefix: String, _ sets: [ParameterSet]) throws {
+      let count = tensors.names.count { $0.hasPrefix(prefix) }
+      guard count == sets.reduce(0, { $0 + $1.names.count }) else {
         throw Failure.otherCheckpoint(file)
       }
-      return ParameterSet(
+    }
+    func set(_ prefix: String, like set: ParameterSet) throws -> ParameterSet {
+      ParameterSet(
         Dictionary(
           uniqueKeysWithValues: try zip(set.names, set.values).map { name, like in
             guard tensors.shape(of: prefix + name) == like.shape else {
@@ -175,23 +183,37 @@ public struct Checkpoints: Sendable {
             return (name, Tensor(try tensors.floats(prefix + name), shape: like.shape))
           }))
     }
-    let counts = try state.optimizer.adamW.first.names.map { name in
-      guard let count = json["optimizer_steps"]?[name]?.integer, (0...step).contains(count) else {
+    func count(_ json: JSON?) throws -> Int {
+      guard let count = json?.integer, (0...step).contains(count) else {
         throw Failure.otherCheckpoint(description)
       }
       return count
     }
-    var optimizer = state.optimizer
-    optimizer.adamW.restore(
-      steps: counts, first: try set("first.", like: optimizer.adamW.first),
-      second: try set("second.", like: optimizer.adamW.second))
-    if let muon = optimizer.muon {
-      optimizer.muon?.restore(momentum: try set("momentum.", like: muon.momentum))
+    let buffers = ParameterSet(state.buffers)
+    try check("first.", state.optimizers.map(\.adamW.first))
+    try check("second.", state.optimizers.map(\.adamW.second))
+    try check("momentum.", state.optimizers.compactMap(\.muon?.momentum))
+    try check("parameter.", [state.parameters])
+    try check("average.", state.average.map { [$0] } ?? [])
+    try check("buffer.", [buffers])
+    var optimizers = state.optimizers
+    let groupSteps = json["group_steps"]?.array ?? [.integer(Int64(step))]
+    guard groupSteps.count == optimizers.count else { throw Failure.otherCheckpoint(description) }
+    for index in optimizers.indices {
+      let (adamW, muon) = (optimizers[index].adamW, optimizers[index].muon)
+      let counts = try adamW.first.names.map { try count(json["optimizer_steps"]?[$0]) }
+      optimizers[index].steps = try count(groupSteps[index])
+      optimizers[index].adamW.restore(
+        steps: counts, first: try set("first.", like: adamW.first),
+        second: try set("second.", like: adamW.second))
+      if let muon {
+        optimizers[index].muon?.restore(momentum: try set("momentum.", like: muon.momentum))
+      }
     }
     return TrainingState(
-      step: step, parameters: try set("parameter.", like: state.parameters), optimizer: optimizer,
-      average: try state.average.map { try set("average.", like: $0) },
-      buffers: try set("buffer.", like: ParameterSet(state.buffers)).dictionary)
+      step: step, parameters: try set("parameter.", like: state.parameters),
+      optimizers: optimizers, average: try state.average.map { try set("average.", like: $0) },
+      buffers: try set("buffer.", like: buffers).dictionary)
   }
 }
 
@@ -202,7 +224,7 @@ func padded(_ number: Int, to width: Int) -> String {
 }
 
 /// Removes what a killed process was writing into a folder that nobody else writes to.
-func removeLeftovers(in folder: String) {
+public func removeLeftovers(in folder: String) {
   let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
   for name in names where name.hasPrefix(".") && name.contains(".tmp-") {
     unlink(folder + "/" + name)

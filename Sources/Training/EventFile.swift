@@ -48,7 +48,7 @@ final class EventFile {
     try write(.scalars(sorted), step: step)
   }
 
-  /// Adds speech: a WAV file of one channel.
+  /// Adds sound: a WAV file of one channel.
   func add(_ tag: String, wav: [UInt8], rate: Int, samples: Int, step: Int) throws {
     try write(.audio(tag: tag, wav: wav, rate: rate, samples: samples), step: step)
   }

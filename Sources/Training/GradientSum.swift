@@ -87,12 +87,13 @@ public struct GradientSum: Sendable {
 
   /// The norm of all gradients together.
   ///
+  /// - Parameter places: of those that count; nil: all.
   /// - Throws: `badInput` when it is not finite, naming a parameter.
-  public func norm(names: [String], step: Int) throws -> Double {
+  public func norm(names: [String], at places: [Int]? = nil, step: Int) throws -> Double {
     var sum = 0.0
-    for (name, gradient) in zip(names, values) {
-      guard let square = gradient?.squaredNorm else { continue }
-      guard square.isFinite else { throw Failure.nonFiniteGradient(name, step: step) }
+    for place in places ?? Array(values.indices) {
+      guard let square = values[place]?.squaredNorm else { continue }
+      guard square.isFinite else { throw Failure.nonFiniteGradient(names[place], step: step) }
       sum += square
     }
     return sum.squareRoot()

@@ -21,6 +21,10 @@ public struct LearningRate: Sendable, Hashable {
   /// The share of the highest rate that the cosine and the line end at.
   public var lowestShare: Double
 
+  /// Whether the warm-up begins at the lowest rate too, and all comes one step late; see
+  /// ``warmupDecay(lowest:highest:warmup:)``.
+  private var isLate = false
+
   /// A schedule.
   public init(
     highest: Double, warmup: Int, shape: Shape = .constant, lowestShare: Double = 0
@@ -31,8 +35,18 @@ public struct LearningRate: Sendable, Hashable {
     self.lowestShare = lowestShare
   }
 
+  /// DeepSpeed's WarmupDecayLR: a line up from the lowest rate, and down to it at the end. It moves after each
+  /// step but the first: two steps have the lowest rate.
+  public static func warmupDecay(lowest: Double, highest: Double, warmup: Int) -> LearningRate {
+    var rate = LearningRate(
+      highest: highest, warmup: max(2, warmup), shape: .linear, lowestShare: lowest / highest)
+    rate.isLate = true
+    return rate
+  }
+
   /// The rate of a step, counted from 0, of a run of `steps` steps.
   public func rate(step: Int, of steps: Int) -> Double {
+    if isLate { return lateRate(max(0, step - 1), of: steps) }
     if step < warmup { return highest * Double(step + 1) / Double(warmup) }
     let progress = min(1, Double(step - warmup) / Double(max(1, steps - warmup)))
     let lowest = highest * lowestShare
@@ -41,5 +55,14 @@ public struct LearningRate: Sendable, Hashable {
     case .cosine: return lowest + 0.5 * (highest - lowest) * (1 + cos(.pi * progress))
     case .linear: return highest - (highest - lowest) * progress
     }
+  }
+
+  private func lateRate(_ step: Int, of steps: Int) -> Double {
+    let share =
+      step < warmup
+      ? Double(step) / Double(warmup)
+      : max(0, Double(steps - step) / Double(max(1, steps - warmup)))
+    let lowest = highest * lowestShare
+    return lowest + (highest - lowest) * share
   }
 }

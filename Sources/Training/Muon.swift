@@ -10,8 +10,6 @@ public struct Muon: Sendable {
     public var rate = 0.005
     /// How much of the momentum is kept.
     public var momentum = 0.95
-    /// Whether the flow head's matrices are among those of Muon.
-    public var includesHead = false
     /// Whether steps are as large as AdamW's, 0.2 √max(rows, columns) (Liu et al., 2025), rather than
     /// √max(1, rows / columns); the rate is then that of all else.
     public var matchesAdamW = false

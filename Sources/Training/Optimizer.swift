@@ -1,7 +1,6 @@
-public import ModelInterface
 public import Tensors
 
-/// The optimiser of a run: AdamW, or Muon on the matrices that suit it and AdamW on the rest.
+/// The optimiser of a group of parameters: AdamW, or Muon on the matrices that suit it and AdamW on the rest.
 public struct Optimizer: Sendable {
   /// What a run does not change while it goes on.
   public struct Settings: Sendable, Hashable {
@@ -14,6 +13,8 @@ public struct Optimizer: Sendable {
     public init() {}
   }
 
+  /// Steps made.
+  public internal(set) var steps = 0
   /// On what Muon does not change.
   public internal(set) var adamW: AdamW
   /// nil when AdamW changes all.
@@ -24,38 +25,39 @@ public struct Optimizer: Sendable {
   /// An optimiser that has made no step.
   ///
   /// - Parameters:
-  ///   - trainable: says what decays and what suits Muon.
+  ///   - parameters: what it changes.
+  ///   - decays: whether weight decay applies to a parameter.
+  ///   - orthogonalBlocks: the rows of the linear maps that share a matrix, where Muon may change it.
   ///   - highestRate: of the schedule.
   public init(
-    _ settings: Settings, for parameters: ParameterSet, of trainable: any Trainable,
-    highestRate: Double
+    _ settings: Settings, for parameters: ParameterSet, decays: (String) -> Bool,
+    orthogonalBlocks: (String) -> [Int]?, highestRate: Double
   ) {
     self.highestRate = highestRate
-    let includesHead = settings.muon?.includesHead ?? false
     func blocks(_ name: String) -> [Int]? {
-      settings.muon == nil
-        ? nil : trainable.orthogonalBlocks(name, includingHead: includesHead)
+      settings.muon == nil ? nil : orthogonalBlocks(name)
     }
     let all = parameters.dictionary
     let matrices = ParameterSet(all.filter { blocks($0.key) != nil })
     adamW = AdamW(
       settings.adamW, for: ParameterSet(all.filter { blocks($0.key) == nil }),
-      decays: trainable.decays)
+      decays: decays)
     muon = settings.muon.map {
       Muon($0, momentum: matrices.zeros(), blocks: { blocks($0) ?? [] })
     }
   }
 
-  /// Changes the parameters by one step. A parameter without gradient neither moves nor decays.
+  /// Changes its parameters among some by one step. A parameter without gradient neither moves nor decays.
   ///
   /// - Parameters:
-  ///   - gradients: one for each parameter, in order of names; nil where the loss does not depend on
+  ///   - gradients: one for each of all parameters, in order of names; nil where the loss does not depend on
   ///     it.
   ///   - scale: what the gradients are multiplied with first (clipping).
   ///   - rate: the learning rate.
   public mutating func step(
     _ parameters: inout ParameterSet, gradients: [Tensor?], scale: Double, rate: Double
   ) {
+    steps += 1
     adamW.step(&parameters, gradients: gradients, scale: scale, rate: rate)
     guard let settings = muon?.settings, let names = muon?.momentum.names else { return }
     let places = parameters.places(of: names)

@@ -87,7 +87,7 @@ final class ProgressLog {
     if type == "valid" { events?.synchronize() }
   }
 
-  /// Adds speech to the events, where there are any.
+  /// Adds sound to the events, where there are any.
   func add(_ tag: String, wav: [UInt8], rate: Int, samples: Int, step: Int) throws {
     try events?.add(tag, wav: wav, rate: rate, samples: samples, step: step)
   }

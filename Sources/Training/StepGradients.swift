@@ -1,39 +1,25 @@
 import Base
-import ModelInterface
 import Processes
 import Tensors
 
 /// Computes the gradients of steps: each process those of its own micro-batches, whose sum all get.
 struct StepGradients {
-  private let trainable: any Trainable
-  /// The parameters that do not train.
-  private let constants: [String: Tensor]
-  private let options: TrainingOptions
+  private let lesson: any Lesson
+  private let options: RunOptions
   private let group: ProcessGroup
-  private let loader: ExampleLoader
-  private let plan: BatchPlan
-  /// What the frozen part of the model makes of all utterances; nil where it is computed each time.
-  private let features: FeatureCache?
   /// The micro-batches of a step that this process computes.
   private let share: Range<Int>
-  private var upcoming: (number: Int, job: Job<[TrainingExample]>)?
+  private var upcoming: (number: Int, job: Job<any MicroBatch>)?
 
-  init(
-    trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
-    training: Corpus, features: FeatureCache?, group: ProcessGroup
-  ) {
-    self.trainable = trainable
-    self.constants = constants
+  init(_ lesson: any Lesson, _ options: RunOptions, _ group: ProcessGroup) {
+    self.lesson = lesson
     self.options = options
     self.group = group
-    self.features = features
-    loader = ExampleLoader(training, options.examples)
-    plan = BatchPlan(training, options)
     let count = options.accumulate / group.size
     share = group.rank * count..<(group.rank + 1) * count
   }
 
-  /// The gradients of the next step and the means of its metrics; moves the statistics.
+  /// The gradients of the next step and the means of its metrics; moves the buffers.
   ///
   /// - Throws: in all processes the failure of any.
   mutating func compute(
@@ -43,11 +29,11 @@ struct StepGradients {
     var reports: [[String: Double]] = []
     for micro in 0..<share.lowerBound { try passOver(first + micro, &state) }
     var sum = try GradientSum.overTree(share) { micro in
-      let batch = try examples(first + micro)
-      moveStatistics(towards: batch, &state)
-      let (gradients, report) = try microBatch(batch, number: first + micro, state)
-      reports.append(report)
-      return gradients
+      let batch = try microBatch(first + micro)
+      let report = try batch.learn(input(state))
+      state.buffers = report.buffers
+      reports.append(report.metrics)
+      return state.parameters.names.map { report.gradients[$0] }
     }
     for micro in share.upperBound..<options.accumulate { try passOver(first + micro, &state) }
     try sum.combine(over: group, of: state.parameters)
@@ -56,60 +42,25 @@ struct StepGradients {
     return (sum, metrics)
   }
 
-  private func microBatch(
-    _ batch: [TrainingExample], number: Int, _ state: TrainingState
-  ) throws -> ([Tensor?], [String: Double]) {
-    let tape = Tape()
-    let variables = state.parameters.values.map { tape.watch($0) }
-    var random = RandomNumbers(seed: options.seed, name: "training \(number)")
-    return try ProductPrecision.inBFloat16(options.usesBFloat16) {
-      let report = try trainable.loss(
-        of: batch,
-        parameters: constants.merging(zip(state.parameters.names, variables)) { $1 },
-        buffers: state.buffers, options: options.loss, isEvaluation: false, random: &random)
-      guard report.loss.scalar.isFinite else {
-        throw Failure.nonFiniteLoss(step: state.step + 1)
-      }
-      let loss =
-        options.accumulate == 1 ? report.loss : report.loss * (1 / Float(options.accumulate))
-      return (tape.gradients(of: loss, for: variables), report.metrics)
-    }
+  private func input(_ state: TrainingState) -> LearningInput {
+    LearningInput(
+      step: state.step + 1, parameters: state.parameters, buffers: state.buffers,
+      accumulate: options.accumulate)
   }
 
-  // MARK: Statistics
-
-  private func movesStatistics(_ step: Int) -> Bool {
-    options.statistics == .ema && step < options.statisticsSteps
-  }
-
-  private func moveStatistics(towards batch: [TrainingExample], _ state: inout TrainingState) {
-    guard movesStatistics(state.step) else { return }
-    state.buffers.merge(
-      trainable.buffers(
-        state.buffers, movedTowards: batch, decay: options.statisticsDecay)
-    ) { $1 }
-  }
-
-  /// Leaves a micro-batch to another process; the statistics move with it all the same.
+  /// Leaves a micro-batch to another process; the buffers move with it all the same.
   private mutating func passOver(_ number: Int, _ state: inout TrainingState) throws {
-    guard movesStatistics(state.step) else { return }
-    moveStatistics(towards: try examples(number), &state)
+    guard lesson.changesBuffers(step: state.step + 1) else { return }
+    state.buffers = try microBatch(number).buffers(after: input(state))
   }
 
   // MARK: Reading
 
-  /// The examples of a micro-batch; the next one that this process needs is read in the meantime.
-  private mutating func examples(_ number: Int) throws -> [TrainingExample] {
-    let (loader, plan, features, seed) = (loader, plan, features, options.seed)
-    func job(_ number: Int) -> Job<[TrainingExample]> {
-      Job {
-        try ThreadBudget.alone {
-          let batch = plan.batch(number)
-          return try features.map { features in
-            try batch.map { try features.example($0, seed: seed) }
-          } ?? loader.examples(batch, seed: seed, variesPrompts: true)
-        }
-      }
+  /// A micro-batch; the next one that this process needs is read in the meantime.
+  private mutating func microBatch(_ number: Int) throws -> any MicroBatch {
+    let lesson = lesson
+    func job(_ number: Int) -> Job<any MicroBatch> {
+      Job { try ThreadBudget.alone { try lesson.microBatch(number) } }
     }
     let current = upcoming?.number == number ? upcoming?.job : nil
     let batch = try (current ?? job(number)).value()
@@ -120,8 +71,22 @@ struct StepGradients {
 
   private func isNeeded(_ number: Int) -> Bool {
     let (step, micro) = number.quotientAndRemainder(dividingBy: options.accumulate)
-    return share.contains(micro) || movesStatistics(step)
+    return share.contains(micro) || lesson.changesBuffers(step: step + 1)
   }
+}
+
+/// Means of metrics, each over the batches that had it.
+struct MetricMeans {
+  private var sums: [String: (sum: Double, weight: Double)] = [:]
+
+  mutating func add(_ metrics: [String: Double], weight: Double) {
+    for (name, value) in metrics {
+      let old = sums[name] ?? (0, 0)
+      sums[name] = (old.sum + weight * value, old.weight + weight)
+    }
+  }
+
+  var means: [String: Double] { sums.mapValues { $0.weight > 0 ? $0.sum / $0.weight : 0 } }
 }
 
 extension ProcessGroup {

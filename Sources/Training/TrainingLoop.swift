@@ -1,18 +1,13 @@
 import Base
 import Glibc
-import ModelInterface
 import Processes
 import Tensors
 
 /// The steps of a run. All that is random follows from the seed and the number of the micro-batch,
 /// so that a continued run makes the same steps as an uninterrupted one.
 struct TrainingLoop {
-  private let trainable: any Trainable
-  /// The parameters that do not train.
-  private let constants: [String: Tensor]
-  private let options: TrainingOptions
-  private let validation: Corpus?
-  private let validationLoader: ExampleLoader?
+  private let lesson: any Lesson
+  private let options: RunOptions
   private let group: ProcessGroup
   /// nil when nothing is to be written.
   private let log: ProgressLog?
@@ -20,26 +15,25 @@ struct TrainingLoop {
   private var source: StepGradients
   private var state: TrainingState
   private var summary: TrainingSummary
-
-  /// The seed of validation: the same for all runs, so that they compare.
-  private static let validationSeed: UInt64 = 0
+  private let parameterGroups: [ParameterGroup]
+  /// Where the parameters of each stand among all.
+  private let places: [[Int]]
 
   init(
-    trainable: any Trainable, constants: [String: Tensor], options: TrainingOptions,
-    training: Corpus, validation: Corpus?, features: FeatureCache?, state: consuming TrainingState,
-    log: ProgressLog?, group: ProcessGroup, observer: TrainingObserver
+    lesson: any Lesson, options: RunOptions, state: consuming TrainingState, log: ProgressLog?,
+    group: ProcessGroup, observer: TrainingObserver
   ) {
-    self.trainable = trainable
-    self.constants = constants
+    self.lesson = lesson
     self.options = options
-    self.validation = validation
     self.log = log
     self.group = group
     self.observer = observer
-    source = StepGradients(
-      trainable: trainable, constants: constants, options: options, training: training,
-      features: features, group: group)
-    validationLoader = validation.map { ExampleLoader($0, options.examples.plain) }
+    source = StepGradients(lesson, options, group)
+    let names = state.parameters.names
+    parameterGroups = lesson.groups
+    places = parameterGroups.map { group in
+      names.indices.filter { group.names.contains(names[$0]) }
+    }
     let step = state.step
     self.state = consume state
     summary = TrainingSummary(
@@ -53,7 +47,7 @@ struct TrainingLoop {
   /// - Parameters:
   ///   - save: writes a checkpoint and the model.
   ///   - saveBest: writes the model that did best in validation so far.
-  ///   - sample: says something with the model, where it is time for that; false when it was interrupted.
+  ///   - sample: makes something to listen to, where it is time for that; false when it was interrupted.
   mutating func run(
     save: (TrainingState) throws -> Void, saveBest: (TrainingState) throws -> Void,
     sample: (_ state: TrainingState, _ isLast: Bool) throws -> Bool
@@ -106,11 +100,12 @@ struct TrainingLoop {
     return seconds / Double(steps)
   }
 
-  /// The validation with the lowest loss, and how many have followed it. Of an LSD head it is the
-  /// diagonal term, which compares between runs and holds no learned weight.
+  /// The validation with the lowest loss, and how many have followed it.
   private var best: (step: Int, later: Int)? {
     guard let all = log?.validations else { return nil }
-    let losses = all.map { $0.metrics["flow_diag"] ?? $0.metrics["loss"] ?? .infinity }
+    let losses = all.map { validation in
+      lesson.watched.lazy.compactMap { validation.metrics[$0] }.first ?? .infinity
+    }
     guard let lowest = losses.min(), let index = losses.firstIndex(of: lowest) else { return nil }
     return (all[index].step, all.count - 1 - index)
   }
@@ -143,59 +138,58 @@ struct TrainingLoop {
 
   private mutating func makeStep() throws -> Double {
     let start = Seconds.now()
-    let step = state.step
     let (gradients, metrics) = try source.compute(&state)
-    let norm = try gradients.norm(names: state.parameters.names, step: step + 1)
-    let rate = options.rate.rate(step: step, of: options.steps)
-    state.optimizer.step(
-      &state.parameters, gradients: gradients.values,
-      scale: clipScale(norm: norm, limit: options.clip), rate: rate)
+    var line: [String: JSON] = [:]
+    for index in places.indices { try move(index, gradients, &line) }
     let (parameters, decay) = (state.parameters, options.averageDecay)
     state.average?.average(with: parameters, decay: decay)
     state.step += 1
     let seconds = Seconds.now() - start
+    line["seconds"] = .number(seconds)
     lastLoss = metrics.means["loss"]
-    try log?.write(
-      "train", step: state.step,
-      [
-        "lr": .number(rate), "grad_norm": ProgressLog.number(norm),
-        "seconds": .number(seconds),
-      ], metrics: metrics.means)
+    try log?.write("train", step: state.step, line, metrics: metrics.means)
     return seconds
+  }
+
+  /// Changes the parameters of a group; the first one counts every step, the others those with gradients.
+  private mutating func move(
+    _ index: Int, _ gradients: GradientSum, _ line: inout [String: JSON]
+  ) throws {
+    let (places, settings) = (places[index], parameterGroups[index])
+    guard index == 0 || places.contains(where: { gradients.values[$0] != nil }) else { return }
+    let norm = try gradients.norm(
+      names: state.parameters.names, at: places, step: state.step + 1)
+    let rate = settings.rate.rate(step: state.optimizers[index].steps, of: options.steps)
+    state.optimizers[index].step(
+      &state.parameters, gradients: gradients.values,
+      scale: clipScale(norm: norm, limit: settings.clip), rate: rate)
+    let suffix = index == 0 ? "" : "_" + settings.name
+    line["lr" + suffix] = .number(rate)
+    line["grad_norm" + suffix] = ProgressLog.number(norm)
   }
 
   // MARK: Validation
 
-  /// The loss on held-out utterances: nothing is dropped, all terms are computed, and noise and
-  /// times are the same each time. The processes take batches in turn.
+  /// The loss on held-out data, the same each time. The processes take batches in turn.
   ///
   /// - Returns: false when it was interrupted.
   private mutating func validate() throws -> Bool {
-    guard let validation, let loader = validationLoader else { return true }
-    let count = min(
-      (validation.count + options.batch - 1) / options.batch, options.validBatches)
+    let weights = lesson.validationWeights.prefix(options.validBatches)
+    guard !weights.isEmpty else { return true }
     var own: [[String: Double]] = []
-    for first in stride(from: 0, to: count, by: group.size) {
+    for first in stride(from: 0, to: weights.count, by: group.size) {
       if try isStopped() { return false }
       let number = first + group.rank
-      guard number < count else { continue }
+      guard number < weights.count else { continue }
       observer.progress("step \(state.step): validation")
-      let range = number * options.batch..<min(validation.count, (number + 1) * options.batch)
-      let samples = range.map { BatchPlan.Sample(position: $0, utterance: $0) }
-      let batch = try loader.examples(samples, seed: Self.validationSeed, variesPrompts: false)
-      var random = RandomNumbers(seed: Self.validationSeed, name: "validation \(number)")
-      let report = try trainable.loss(
-        of: batch, parameters: constants.merging(state.parameters.dictionary) { $1 },
-        buffers: state.buffers, options: options.loss, isEvaluation: true, random: &random)
-      own.append(report.metrics)
+      own.append(
+        try lesson.validate(
+          number, parameters: state.parameters.dictionary, buffers: state.buffers))
     }
     let all = try group.gather(own)
     var metrics = MetricMeans()
-    for number in 0..<count {
-      let range = number * options.batch..<min(validation.count, (number + 1) * options.batch)
-      metrics.add(
-        all[number % group.size][number / group.size],
-        weight: Double(validation.utterances[range].reduce(0) { $0 + Int($1.frames) }))
+    for (number, weight) in weights.enumerated() {
+      metrics.add(all[number % group.size][number / group.size], weight: weight)
     }
     if summary.firstValidation.isEmpty { summary.firstValidation = metrics.means }
     summary.validation = metrics.means
@@ -204,20 +198,6 @@ struct TrainingLoop {
     observer.say("step \(state.step): held out: " + parts.joined(separator: ", "))
     return true
   }
-}
-
-/// Means of metrics, each over the batches that had it.
-struct MetricMeans {
-  private var sums: [String: (sum: Double, weight: Double)] = [:]
-
-  mutating func add(_ metrics: [String: Double], weight: Double) {
-    for (name, value) in metrics {
-      let old = sums[name] ?? (0, 0)
-      sums[name] = (old.sum + weight * value, old.weight + weight)
-    }
-  }
-
-  var means: [String: Double] { sums.mapValues { $0.weight > 0 ? $0.sum / $0.weight : 0 } }
 }
 
 /// How long steps take.

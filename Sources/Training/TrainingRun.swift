@@ -1,34 +1,8 @@
 import Base
 import Foundation
 import Glibc
-public import ModelInterface
 public import Processes
-import Records
 import Tensors
-import Text
-
-/// What a run tells and asks while it goes on.
-public struct TrainingObserver {
-  /// A warning.
-  public var warn: (String) -> Void
-  /// Something worth a line.
-  public var say: (String) -> Void
-  /// A line that the next one replaces.
-  public var progress: (String) -> Void
-  /// Whether the run should end as soon as it can.
-  public var isInterrupted: () -> Bool
-
-  /// What a run tells and asks.
-  public init(
-    warn: @escaping (String) -> Void, say: @escaping (String) -> Void,
-    progress: @escaping (String) -> Void, isInterrupted: @escaping () -> Bool
-  ) {
-    self.warn = warn
-    self.say = say
-    self.progress = progress
-    self.isInterrupted = isInterrupted
-  }
-}
 
 /// What a run came to.
 public struct TrainingSummary: Sendable {
@@ -47,53 +21,33 @@ public struct TrainingSummary: Sendable {
 /// A training run in a directory: what it is made of is fixed when it begins.
 public struct TrainingRun {
   private let directory: String
-  private let trainable: any Trainable
-  private let training: Corpus
-  private let validation: Corpus?
-  private let options: TrainingOptions
+  private let lesson: any Lesson
+  private let options: RunOptions
   private let group: ProcessGroup
-  private let stage: Stage
-  /// The names of the parameters that train.
-  private let trained: Set<String>
+  private let record: RunRecord
 
   /// A run; nothing is written yet.
   ///
   /// - Parameters:
   ///   - directory: the run directory.
+  ///   - tool: the program that trains.
   ///   - toolVersion: of what its content depends on.
   ///   - group: the processes that train together. What comes out does not depend on them.
-  /// - Throws: `usage` when the options choose no parameters, or the processes cannot share the
-  ///   micro-batches of a step.
+  /// - Throws: `usage` when the processes cannot share the micro-batches of a step.
   public init(
-    directory: String, trainable: any Trainable, training: Corpus, validation: Corpus?,
-    options: TrainingOptions, toolVersion: Int, group: ProcessGroup = .alone
+    directory: String, lesson: any Lesson, options: RunOptions, tool: String, toolVersion: Int,
+    group: ProcessGroup = .alone
   ) throws {
     try Self.check(group, options)
-    self.group = group
-    trained = try options.selection.names(of: trainable)
-    if options.cache != nil {
-      guard options.statistics != .ema else { throw Failure.movingStatistics }
-      guard trainable.frozenPart(training: trained) != nil else { throw Failure.nothingFrozen }
-    }
+    let names = lesson.groups.flatMap(\.names)
+    precondition(
+      names.count == lesson.parameters.count && Set(names) == Set(lesson.parameters.keys),
+      "each parameter belongs to one group")
     self.directory = directory
-    self.trainable = trainable
-    self.training = training
-    self.validation = validation
+    self.lesson = lesson
     self.options = options
-    stage = Stage(
-      tool: "tts-train", version: toolVersion,
-      parameters: options.recorded.merging(
-        [
-          "steps": "\(options.steps)", "train": training.weights,
-          "voice-bank": training.voices?.digest.description,
-        ].compactMapValues(\.self)
-      ) { $1 },
-      models: [
-        "start": digest(of: trainable.parameters.map { ($0.key, $0.value) }).description,
-        "encoder": trainable.codecDigest.description,
-        "tokenizer": trainable.tokenizer.digest.description,
-        "teacher": trainable.teacherDigest?.description,
-      ].compactMapValues(\.self), parents: training.header.leaves)
+    self.group = group
+    record = RunRecord(lesson.facts, options, tool: tool, version: toolVersion)
   }
 
   /// Whether a directory holds a run.
@@ -102,15 +56,15 @@ public struct TrainingRun {
   public static func exists(in directory: String) throws -> Bool {
     func has(_ name: String) -> Bool { access(directory + "/" + name, F_OK) == 0 }
     if has("run.json") { return true }
-    for name in ["checkpoints", "progress.jsonl", "model.safetensors", "config.yaml"]
-    where has(name) {
-      throw Failure.notARun(directory)
-    }
+    let others = [
+      "checkpoints", "progress.jsonl", "model.safetensors", "config.yaml", "hparams.yaml", "ds",
+    ]
+    guard !others.contains(where: has) else { throw Failure.notARun(directory) }
     return false
   }
 
   /// Refuses a number of processes that cannot share the micro-batches of a step evenly.
-  public static func check(_ group: ProcessGroup, _ options: TrainingOptions) throws {
+  public static func check(_ group: ProcessGroup, _ options: RunOptions) throws {
     let size = group.size
     guard size & (size - 1) == 0 else { throw Failure.oddProcesses(size) }
     guard options.accumulate % size == 0 else {
@@ -129,8 +83,7 @@ public struct TrainingRun {
   /// - Throws: `interrupted` after a checkpoint when the observer asks to end.
   public func train(resumes: Bool, observer: TrainingObserver) throws -> TrainingSummary {
     let samples = SampleWriter(
-      request: options.samples, trainable: trainable, constants: constants,
-      directory: directory, observer: observer)
+      every: options.sampleEvery, lesson: lesson, directory: directory, observer: observer)
     if group.isRoot {
       try Self.check(directory, resumes: resumes)
       try samples.check()
@@ -138,7 +91,7 @@ public struct TrainingRun {
     }
     let lock = group.isRoot ? try RunLock(directory) : nil
     defer { lock?.release() }
-    try group.checkSame(record.canonicalBytes, "model, data and options")
+    try group.checkSame(record.bytes, "model, data and options")
     let checkpoints = Checkpoints(
       folder: directory + "/checkpoints", kept: options.keptCheckpoints)
     let goesOn = try group.fromRoot { try Self.exists(in: directory) ? 1 : 0 } == 1
@@ -146,7 +99,7 @@ public struct TrainingRun {
     var events: EventFile?
     if group.isRoot {
       for folder in [directory, directory + "/best"] { removeLeftovers(in: folder) }
-      try writeRecord()
+      try record.write(to: directory)
       samples.removeLater(than: state.step)
       events = try EventFile(
         folder: directory + "/events", from: goesOn ? state.step + 1 : 0)
@@ -163,11 +116,9 @@ public struct TrainingRun {
     }
     // Whoever keeps the state beside the loop makes its first step copy all of it.
     var loop = try makeLoop(consume state, log, observer)
-    let constants = constants
     func writeModel(_ state: TrainingState, to directory: String) throws {
-      try trainable.write(
-        parameters: constants.merging(state.weights.dictionary) { $1 }, buffers: state.buffers,
-        to: directory)
+      try lesson.write(
+        parameters: state.weights.dictionary, buffers: state.buffers, to: directory)
     }
     return try loop.run(
       save: { state in
@@ -196,7 +147,7 @@ public struct TrainingRun {
     let first = initialState()
     var found: TrainingState?
     let step = try group.fromRoot {
-      try compareWithRecord()
+      try record.compare(with: directory)
       found = try checkpoints.newest(
         like: first, onDamaged: { observer.warn("\($0)") })
       return found?.step ?? -1
@@ -225,127 +176,18 @@ public struct TrainingRun {
   private func makeLoop(
     _ state: consuming TrainingState, _ log: ProgressLog?, _ observer: TrainingObserver
   ) throws -> TrainingLoop {
-    var options = options
-    if let limit = options.memory {
-      let utterance = training.utterances.map { Int($0.frames + $0.tokens) }.max() ?? 0
-      let prompt = Int(options.examples.promptSeconds * trainable.frameRate)
-      let plan = try MemoryPlan(
-        limit: limit, trainable, positions: options.batch * (utterance + prompt + 2),
-        gradients: 4 * state.parameters.count)
-      options.loss.recomputedLayers = plan.recomputedLayers
-      observer.say(
-        "--memory: \(plan.recomputedLayers) of \(trainable.layers) layers are computed again")
-    }
-    let features = try features(buffers: state.buffers, observer)
+    let lesson = try lesson.prepared(for: group, observer)
     return TrainingLoop(
-      trainable: trainable, constants: constants, options: options, training: training,
-      validation: validation, features: features, state: consume state, log: log, group: group,
+      lesson: lesson, options: options, state: consume state, log: log, group: group,
       observer: observer)
   }
 
-  /// What the frozen part of the model makes of the data, where it is to be kept.
-  private func features(
-    buffers: [String: Tensor], _ observer: TrainingObserver
-  ) throws -> FeatureCache? {
-    guard let folder = options.cache, let part = trainable.frozenPart(training: trained) else {
-      return nil
-    }
-    return try FeatureCache(
-      folder: folder,
-      FeatureCache.Source(
-        trainable: trainable, buffers: buffers, corpus: training,
-        loader: ExampleLoader(training, options.examples), options: options, part: part),
-      variants: options.cacheVariants, group: group, observer: observer)
-  }
-
-  /// The parameters that do not train.
-  private var constants: [String: Tensor] {
-    trainable.parameters.filter { !trained.contains($0.key) }
-  }
-
   private func initialState() -> TrainingState {
-    let parameters = ParameterSet(trainable.parameters.filter { trained.contains($0.key) })
-      .loaded()
-    let optimizer = Optimizer(
-      options.optimizer, for: parameters, of: trainable, highestRate: options.rate.highest)
-    let buffers =
-      options.statistics == .data
-      ? trainable.buffers.merging(
-        trainable.buffers(mean: training.mean, deviation: training.deviation)
-      ) { $1 } : trainable.buffers
+    let parameters = ParameterSet(lesson.parameters).loaded()
     return TrainingState(
-      step: 0, parameters: parameters, optimizer: optimizer,
-      average: options.averageDecay > 0 ? parameters : nil, buffers: buffers)
-  }
-
-  // MARK: run.json
-
-  private var record: JSON {
-    let options = options.recorded.merging(options.recordedHabits) { $1 }
-      .merging(["train": training.weights]) { $1 }
-    return [
-      "format": "ttstools run", "version": 1,
-      "stage": stage.json, "stage_id": .string(stage.id), "options": JSON(options),
-      "steps": .integer(Int64(self.options.steps)),
-      "train": Self.description(of: training),
-      "valid": validation.map(Self.description) ?? .null,
-      "voice-bank": training.voices.map(Self.description) ?? .null,
-      "buffers": .string(
-        digest(of: trainable.buffers.map { ($0.key, $0.value) }).description),
-    ]
-  }
-
-  private static func description(of voices: VoiceBank) -> JSON {
-    [
-      "digest": .string(voices.digest.description),
-      "voices": .array(voices.references.keys.sorted().map { .string($0) }),
-    ]
-  }
-
-  private static func description(of corpus: Corpus) -> JSON {
-    [
-      "digest": .string(corpus.digest.description), "utterances": .integer(Int64(corpus.count)),
-      "records": .integer(Int64(corpus.records)), "frames": .integer(Int64(corpus.frames)),
-      "left_out": .object(corpus.leftOut.mapValues { .integer(Int64($0)) }),
-      "cut": .integer(Int64(corpus.cut)),
-      "sources": .array(
-        corpus.sources.map { source in
-          [
-            "utterances": .integer(Int64(source.utterances.count)),
-            "frames": .integer(Int64(source.frames)), "share": .number(source.share),
-          ]
-        }),
-    ]
-  }
-
-  private func writeRecord() throws {
-    try AtomicFile.write(record.canonicalBytes + [10], to: directory + "/run.json")
-  }
-
-  /// Compares what the run was begun with; only the number of steps may differ.
-  private func compareWithRecord() throws {
-    let path = directory + "/run.json"
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw Failure.systemCall("read", path, code: errno)
-    }
-    guard let old = try? JSON.parse([UInt8](data)), old["format"]?.string == "ttstools run",
-      let oldOptions = old["options"]?.stringMembers,
-      let oldStage = old["stage"]?["models"]?.stringMembers
-    else { throw Failure.damagedRun(path) }
-    let new = record
-    for (name, value) in (new["options"]?.stringMembers ?? [:]).sorted(by: { $0.key < $1.key }) {
-      let before = oldOptions[name] ?? "something else"
-      if before != value {
-        throw Failure.changedOption(name, was: before, is: value, run: directory)
-      }
-    }
-    if oldStage != stage.models || old["buffers"] != new["buffers"] {
-      throw Failure.changedInput("model", run: directory)
-    }
-    for name in ["train", "valid", "voice-bank"] where old[name]?["digest"] != new[name]?["digest"]
-    {
-      throw Failure.changedInput(name, run: directory)
-    }
+      step: 0, parameters: parameters,
+      optimizers: lesson.groups.map { Optimizer($0, among: parameters) },
+      average: options.averageDecay > 0 ? parameters : nil, buffers: lesson.buffers)
   }
 }
 

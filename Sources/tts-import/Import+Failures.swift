@@ -26,10 +26,4 @@ extension Failure {
       .noInput, subject: path, problem: "there is no metadata.csv",
       remedy: "name the folder that holds metadata.csv and wavs, or choose another --format")
   }
-
-  static func foldersTooDeep(_ path: String) -> Failure {
-    Failure(
-      .badInput, subject: path, problem: "folders are nested more than 64 deep",
-      remedy: "look for a link that points upwards")
-  }
 }

@@ -4,8 +4,8 @@ import Filters
 import Foundation
 import ModelInterface
 import ModelRegistry
+import SpeechTraining
 import Tensors
-import Training
 
 /// The voices that an exported model is given: a file of states each, which belong to its exact weights.
 struct ExportedVoices {
@@ -22,7 +22,7 @@ struct ExportedVoices {
     for path in try files(matching: operands) {
       if isDirectory(path) {
         let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-          .filter { !$0.hasPrefix(".") && audioSuffixes.contains(Self.split($0).suffix) }
+          .filter { !$0.hasPrefix(".") && isRecording($0) }
         guard !names.isEmpty else { throw Failure.noRecordings(path) }
         for name in names { try add(path + "/" + name) }
       } else if path.hasSuffix(".ttsr") {

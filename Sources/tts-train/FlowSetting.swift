@@ -1,7 +1,7 @@
 import ArgumentParser
 import ModelInterface
 import NeuralNetworks
-import Training
+import SpeechTraining
 
 /// A setting of a flow loss under the name that the official trainer gives it.
 struct FlowSetting: ExpressibleByArgument {

@@ -1,7 +1,8 @@
 import ArgumentParser
 import ModelInterface
 import NeuralNetworks
-import Training
+import SpeechTraining
+import TrainingTools
 
 /// What the loss is made of, and from which data.
 struct LossAndDataOptions: ParsableArguments {

@@ -4,9 +4,10 @@ import Filters
 import Foundation
 import ModelInterface
 import ModelRegistry
-import Processes
+import SpeechTraining
 import Tensors
 import Training
+import TrainingTools
 
 /// Trains a model on shards.
 @main
@@ -32,43 +33,39 @@ struct Train: ToolWithCommands {
   @OptionGroup(title: "Model and data") var files: FileOptions
   @OptionGroup(title: "What is learned") var task: TaskOptions
   @OptionGroup(title: "What trains") var tune: TuneOptions
-  @OptionGroup(title: "Run") var steps: StepOptions
+  @OptionGroup(title: "Run") var runOptions: RunArguments<SpeechRunDefaults>
+  @OptionGroup(title: "Run") var batch: BatchOptions
   @OptionGroup(title: "Samples") var samples: SamplingOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Loss and data") var loss: LossAndDataOptions
   @OptionGroup(title: "General") var common: CommonOptions
 
   func execute(_ run: ToolRun) throws {
-    if files.valid.isEmpty, steps.keepBest || steps.patience > 0 {
+    if files.valid.isEmpty, runOptions.needsValidation {
       throw ValidationError("--keep-best and --patience need --valid.")
     }
-    let group = try ProcessGroup.launched()
-    run.atEnd { group.leave() }
-    if !group.isRoot { run.becomeSilent() }
-    try group.together { try work(run, group) }
+    try TrainingSession.begin(run, work)
   }
 
   /// The work of one of the processes that train together.
-  private func work(_ run: ToolRun, _ group: ProcessGroup) throws {
-    try shareProcessors(run, group)
+  private func work(_ session: TrainingSession) throws {
+    let run = session.run
     var options = TrainingOptions()
-    steps.set(&options)
+    options.run = runOptions.options
+    batch.set(&options)
     optimizer.set(&options)
     loss.set(&options, distills: task.distill != nil)
-    task.set(&options.task, seed: options.seed)
+    task.set(&options.task, seed: options.run.seed)
     options.cache = tune.cache
     options.cacheVariants = tune.cacheVariants
-    try TrainingRun.check(group, options)
-    if !tune.list, !tune.dryRun, group.isRoot {
-      try TrainingRun.check(files.run, resumes: files.resume)
-    }
+    try session.check(runOptions, writes: !tune.list && !tune.dryRun)
     let model = try ModelRegistry.speechModel(files.model)
     try samples.set(&options, model)
     var trainable = try model.trainable(options.task)
     try trainable.check(options.loss)
     if tune.tune?.tuning == .lora {
       options.lowRank = tune.lowRank
-      trainable = try trainable.adapted(tune.lowRank, seed: options.seed)
+      trainable = try trainable.adapted(tune.lowRank, seed: options.run.seed)
     }
     if options.statistics == .model, task.distill == nil, hasFreshStatistics(trainable) {
       run.warn(
@@ -80,7 +77,7 @@ struct Train: ToolWithCommands {
     try learnt.check(options.examples, name: "--train")
     options.selection = tune.selection(suitable: suitableTuning(for: trainable, learnt))
     if tune.list {
-      if group.isRoot { try list(trainable, options.selection) }
+      if session.isRoot { try list(trainable, options.selection) }
       return
     }
     try sayWhatTrains(trainable, options.selection, run)
@@ -88,24 +85,10 @@ struct Train: ToolWithCommands {
       files.valid.isEmpty
       ? nil : try corpus(files.valid, "--valid", trainable, voices, options, run)
     let training = try TrainingRun(
-      directory: files.run, trainable: trainable, training: learnt, validation: validation,
-      options: options, toolVersion: Self.tool.outputVersion, group: group)
-    let observer = TrainingObserver(
-      warn: { run.warn($0) }, say: { run.say($0) }, progress: { line in run.progress(line) },
-      isInterrupted: { run.isInterrupted })
-    if tune.dryRun { return try rehearse(training, observer, group) }
-    report(try training.train(resumes: files.resume, observer: observer), run)
-  }
-
-  /// Processes on one machine divide its processors, unless the user did.
-  private func shareProcessors(_ run: ToolRun, _ group: ProcessGroup) throws {
-    guard group.size > 1 else { return }
-    let share = try group.shareOfProcessors()
-    if !common.choosesThreads { ThreadBudget.limit = share.threads }
-    run.say("\(group.size) processes of \(ThreadBudget.limit) threads")
-    if share.isBound, !common.choosesThreads {
-      run.warn("the launcher leaves processors idle; consider mpirun --bind-to none")
-    }
+      directory: runOptions.run, trainable: trainable, training: learnt, validation: validation,
+      options: options, toolVersion: Self.tool.outputVersion, group: session.group)
+    if tune.dryRun { return try session.rehearse(training, runOptions) }
+    try session.train(training, runOptions)
   }
 
   // MARK: What trains
@@ -139,27 +122,6 @@ struct Train: ToolWithCommands {
     for (name, tensor) in trainable.parameters.sorted(by: { $0.key < $1.key }) {
       try output.write(
         "\(names.contains(name) ? "trains" : "frozen")\t\(tensor.shape)\t\(name)\n")
-    }
-    try output.finish()
-  }
-
-  private func rehearse(
-    _ training: TrainingRun, _ observer: TrainingObserver, _ group: ProcessGroup
-  ) throws {
-    let result = try training.rehearse(steps: 3, observer: observer)
-    guard group.isRoot else { return }
-    let copies = optimizer.emaDecay > 0 ? 5 : 4
-    let output = try ByteOutput(path: nil)
-    let lines = [
-      ("parameters that train", String(result.parameters)),
-      // Values, gradients, two moments, and the running average.
-      ("their memory", "\(rounded(Double(4 * copies * result.parameters) / 1e6)) MB"),
-      ("peak memory", "\(rounded(Double(ToolRun.peakMemory ?? 0) / 1e6)) MB"),
-      ("a step", "\(rounded(result.seconds)) s"),
-      ("\(steps.steps) steps", "\(rounded(result.seconds * Double(steps.steps) / 3600)) h"),
-    ]
-    for (name, value) in lines {
-      try output.write(name.padding(toLength: 24, withPad: " ", startingAt: 0) + value + "\n")
     }
     try output.finish()
   }
@@ -208,18 +170,5 @@ struct Train: ToolWithCommands {
     run.count("\(label)_left_out", corpus.leftOut.values.reduce(0, +))
     run.count("\(label)_cut", corpus.cut)
     return corpus
-  }
-
-  private func report(_ summary: TrainingSummary, _ run: ToolRun) {
-    run.count("steps", summary.steps - summary.firstStep)
-    run.note("seconds_per_step", .number(summary.secondsPerStep))
-    let metrics = { (values: [String: Double]) in
-      JSON.object(values.filter { $0.value.isFinite }.mapValues { .number($0) })
-    }
-    run.note("first_validation", metrics(summary.firstValidation))
-    run.note("validation", metrics(summary.validation))
-    run.say(
-      "\(files.run): \(summary.steps - summary.firstStep) steps, \(rounded(summary.secondsPerStep)) s each"
-    )
   }
 }

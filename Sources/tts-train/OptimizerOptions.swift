@@ -1,5 +1,7 @@
 import ArgumentParser
+import SpeechTraining
 import Training
+import TrainingTools
 
 /// How the weights move.
 struct OptimizerOptions: ParsableArguments {
@@ -36,12 +38,6 @@ struct OptimizerOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Norm that gradients are clipped to; 0: none.", valueName: "x"))
   var clip = TrainingOptions().clip
-
-  @Option(
-    help: ArgumentHelp(
-      "How much of the running average of the weights a step keeps; 0: no average.", valueName: "x")
-  )
-  var emaDecay = TrainingOptions().averageDecay
 
   @Option(help: ArgumentHelp("How much of AdamW's first moment is kept.", valueName: "x"))
   var beta1 = TrainingOptions().optimizer.adamW.firstDecay
@@ -93,8 +89,6 @@ struct OptimizerOptions: ParsableArguments {
     try check("lr-min-ratio", lrMinRatio, 0...1)
     try check("weight-decay", weightDecay, 0...1000)
     try check("clip", clip, 0...(.greatestFiniteMagnitude))
-    try check("ema-decay", emaDecay, 0...1)
-    guard emaDecay < 1 else { throw ValidationError("--ema-decay must be below 1.") }
   }
 
   func set(_ options: inout TrainingOptions) {
@@ -109,11 +103,10 @@ struct OptimizerOptions: ParsableArguments {
       muon.rate = muonLr
       muon.momentum = muonMomentum
       muon.polarSteps = muonPolarSteps
-      muon.includesHead = muonHead
       muon.matchesAdamW = muonRmsMatch
       options.optimizer.muon = muon
     }
+    options.muonIncludesHead = muonHead
     options.clip = clip
-    options.averageDecay = emaDecay
   }
 }

@@ -2,27 +2,14 @@ public import ArgumentParser
 import Filters
 import ModelInterface
 public import NeuralNetworks
+public import SpeechTraining
 public import Training
+import TrainingTools
 
 extension LatentStatistics: ExpressibleByArgument {}
 extension LearningRate.Shape: ExpressibleByArgument {}
 extension FlowPath: ExpressibleByArgument {}
 extension PromptSource: ExpressibleByArgument {}
-
-/// Refuses a value that is not finite or outside a range.
-func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
-  guard range.contains(value) else {
-    let upper = range.upperBound.isFinite ? " and at most \(range.upperBound)" : ""
-    throw ValidationError("--\(name) must be at least \(range.lowerBound)\(upper).")
-  }
-}
-
-/// Refuses a number that is too small or beyond all reason.
-func check(_ name: String, _ value: Int, atLeast lowest: Int) throws {
-  guard value >= lowest, value <= 1 << 31 else {
-    throw ValidationError("--\(name) must be at least \(lowest) and at most \(1 << 31).")
-  }
-}
 
 /// What is read and written.
 struct FileOptions: ParsableArguments {
@@ -52,17 +39,6 @@ struct FileOptions: ParsableArguments {
     parsing: .upToNextOption,
     help: ArgumentHelp("Held-out shards to watch the loss on.", valueName: "glob"))
   var valid: [String] = []
-
-  @Option(
-    help: ArgumentHelp("The run directory to write.", valueName: "dir"), completion: .directory)
-  var run: String
-
-  @Flag(
-    help: """
-      Continue the run from its last whole checkpoint; only --steps and samples may differ. Where there is no \
-      run yet, begin it.
-      """)
-  var resume = false
 
   func validate() throws {
     if valid.contains(where: { CorpusSource($0).weight != nil }) {
@@ -174,16 +150,15 @@ enum TrainingPrecision: String, ExpressibleByArgument, CaseIterable {
   case f32, bf16
 }
 
-/// How long a run goes on and what it leaves behind.
-struct StepOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Optimiser steps in all.", valueName: "n"))
-  var steps = TrainingOptions().steps
+/// The run options of `tts-train`.
+struct SpeechRunDefaults: RunDefaults {
+  static let options = TrainingOptions().run
+}
 
+/// What a step is made of.
+struct BatchOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Utterances in a micro-batch.", valueName: "n"))
   var batch = TrainingOptions().batch
-
-  @Option(help: ArgumentHelp("Micro-batches that make one step.", valueName: "n"))
-  var accumulate = TrainingOptions().accumulate
 
   @Option(
     help: ArgumentHelp(
@@ -201,60 +176,14 @@ struct StepOptions: ParsableArguments {
       """, valueName: "bytes"))
   var memory: ByteCount?
 
-  @Option(help: ArgumentHelp("Seed of order, noise and dropout.", valueName: "n"))
-  var seed = TrainingOptions().seed
-
-  @Option(
-    help: ArgumentHelp(
-      "Steps between validations; there is one before the first step and one at the end.",
-      valueName: "n"))
-  var validEvery = TrainingOptions().validEvery
-
-  @Option(help: ArgumentHelp("Micro-batches of a validation at most.", valueName: "n"))
-  var validBatches = TrainingOptions().validBatches
-
-  @Flag(
-    help: "Keep the model with the lowest held-out loss so far in best/, a model directory too.")
-  var keepBest = false
-
-  @Option(
-    help: ArgumentHelp(
-      "End the run after so many validations without a lower loss; 0: go on to the last step.",
-      valueName: "n"))
-  var patience = TrainingOptions().patience
-
-  @Option(help: ArgumentHelp("Steps between checkpoints.", valueName: "n"))
-  var checkpointEvery = TrainingOptions().checkpointEvery
-
-  @Option(help: ArgumentHelp("Checkpoints kept.", valueName: "n"))
-  var keep = TrainingOptions().keptCheckpoints
-
   func validate() throws {
-    try check("steps", steps, atLeast: 1)
     try check("batch", batch, atLeast: 1)
-    try check("accumulate", accumulate, atLeast: 1)
-    try check("valid-every", validEvery, atLeast: 1)
-    try check("valid-batches", validBatches, atLeast: 1)
-    try check("checkpoint-every", checkpointEvery, atLeast: 1)
-    try check("patience", patience, atLeast: 0)
-    try check("keep", keep, atLeast: 1)
-    guard batch <= 65536, accumulate <= 65536 else {
-      throw ValidationError("--batch and --accumulate must be at most 65536.")
-    }
+    guard batch <= 65536 else { throw ValidationError("--batch must be at most 65536.") }
   }
 
   func set(_ options: inout TrainingOptions) {
-    options.steps = steps
     options.batch = batch
-    options.accumulate = accumulate
     options.usesBFloat16 = precision == .bf16
-    options.seed = seed
     options.memory = memory?.bytes
-    options.validEvery = validEvery
-    options.validBatches = validBatches
-    options.checkpointEvery = checkpointEvery
-    options.keptCheckpoints = keep
-    options.keepsBest = keepBest
-    options.patience = patience
   }
 }

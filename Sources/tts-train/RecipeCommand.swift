@@ -2,7 +2,7 @@ import ArgumentParser
 import Base
 import Filters
 import Foundation
-import Training
+import SpeechTraining
 
 /// Reads a recipe.
 func readRecipe(_ path: String) throws -> Recipe {

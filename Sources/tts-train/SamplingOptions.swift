@@ -2,6 +2,7 @@ import ArgumentParser
 import Base
 import Filters
 import ModelInterface
+import SpeechTraining
 import Training
 
 /// What a run says aloud while it goes on.
@@ -55,7 +56,7 @@ struct SamplingOptions: ParsableArguments {
 
   /// - Parameter model: finds the voices.
   func set(_ options: inout TrainingOptions, _ model: any SpeechModel) throws {
-    options.samples.every = sampleEvery
+    options.run.sampleEvery = sampleEvery
     if !sampleSentence.isEmpty { options.samples.texts = sampleSentence }
     if let sampleText { options.samples.texts = try Self.texts(in: sampleText) }
     var names: Set<String> = []

@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import ModelInterface
+import TrainingTools
 
 extension TrainingTask.Override: ExpressibleByArgument {
   /// Reads `key=value`.

@@ -10,23 +10,19 @@ import Testing
 
 /// The denoiser and the whole chain beside the package's.
 @Suite struct EnhancerTests {
-  private func parameters() throws -> HyperParameters {
-    let path = fixture("ResembleEnhance/model/hparams.yaml")
-    return try HyperParameters(
-      yaml: String(decoding: readFile(path, limit: 1 << 16), as: UTF8.self), part: .enhancer,
-      file: path)
-  }
-
   private func networks(_ changes: String = "") throws -> EnhancerNetworks {
     let path = fixture("ResembleEnhance/model/hparams.yaml")
     let yaml = String(decoding: try readFile(path, limit: 1 << 16), as: UTF8.self)
     let kept = yaml.split(separator: "\n").filter { line in
       !changes.split(separator: "\n").contains { $0.prefix(9) == line.prefix(9) }
     }
+    let (weights, shapes) = (try SmallModel.weights(), try SmallModel.shapes())
     return try EnhancerNetworks(
-      SmallModel.weights(), SmallModel.shapes(),
+      weights, shapes,
       HyperParameters(
-        yaml: kept.joined(separator: "\n") + "\n" + changes, part: .enhancer, file: path))
+        yaml: kept.joined(separator: "\n") + "\n" + changes, part: .enhancer, file: path),
+      denoiser: Denoiser(
+        weights["denoiser"], DenoiserSizes(shapes, prefix: "denoiser."), hop: 420))
   }
 
   @Test func denoiser() throws {

@@ -24,7 +24,10 @@ struct ToolUnderTest: Sendable, CustomTestStringConvertible {
   var neededArguments: [String]? {
     guard let options = filterCommand?.longOptions else { return [] }
     var arguments: [String] = []
-    if options.contains("model") {
+    if options.contains("nfe") {
+      guard let model = EnhancementModels.denoiser else { return nil }
+      arguments += ["--model", model, "--mode", "denoise"]
+    } else if options.contains("model") {
       guard hasFixture("PocketTTS/lsd/config.yaml") else { return nil }
       arguments += ["--model", fixture("PocketTTS/lsd")]
     }

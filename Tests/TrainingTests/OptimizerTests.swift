@@ -138,25 +138,6 @@ private func json(_ path: String) throws -> JSON {
     }
   }
 
-  @Test(arguments: [1, 2, 3, 4, 5, 16, 17, 100, 257, 1000, 4097])
-  func permutationIsABijection(count: Int) {
-    for seed in [0, 1, 77] as [UInt64] {
-      let permutation = Permutation(count: count, seed: seed, name: "epoch 0")
-      #expect(Set((0..<count).map { permutation[$0] }) == Set(0..<count))
-    }
-  }
-
-  @Test func permutationsDifferAndMix() {
-    let count = 10_000
-    let one = Permutation(count: count, seed: 1, name: "epoch 0")
-    let other = Permutation(count: count, seed: 1, name: "epoch 1")
-    let places = (0..<count).map { one[$0] }
-    #expect(places != (0..<count).map { other[$0] })
-    // Neighbours end up far apart: the mean distance of a random permutation is a third of the count.
-    let distance = zip(places, places.dropFirst()).reduce(0) { $0 + abs($1.0 - $1.1) } / (count - 1)
-    #expect(abs(distance - count / 3) < count / 30)
-  }
-
   @Test func polarFactorsEqualTheOfficialOnes() throws {
     let cases = try SafetensorsFile(path: fixture("PocketTTS/optimiser_muon/cases.safetensors"))
     let rows = try #require(try json("optimiser_muon/cases.json")["polar"]?.array)
@@ -181,11 +162,11 @@ private func json(_ path: String) throws -> JSON {
           (String($0.dropFirst(prefix.count)), try Tensor(file: cases, name: $0))
         })
     }
-    var trainable = TinyTrainable()
+    var blocks: [String: [Int]] = [:]
     for group in try #require(facts["groups"]?.array) where group["use_muon"]?.bool == true {
       for name in group["parameters"]?.array?.compactMap(\.string) ?? [] {
         let rows = try #require(cases.shape(of: "start." + name))[0]
-        trainable.blocks[name] =
+        blocks[name] =
           group["split_sizes"]?.array?.compactMap { $0.integer.map { Int($0) } } ?? [rows]
       }
     }
@@ -193,7 +174,9 @@ private func json(_ path: String) throws -> JSON {
     var settings = Optimizer.Settings()
     settings.muon = Muon.Settings()
     settings.muon?.matchesAdamW = prefix.hasPrefix("rms")
-    var optimizer = Optimizer(settings, for: parameters, of: trainable, highestRate: 0.002)
+    var optimizer = Optimizer(
+      settings, for: parameters, decays: { $0 != "table" && !$0.hasSuffix(".embed.weight") },
+      orthogonalBlocks: { blocks[$0] }, highestRate: 0.002)
     for step in 0..<10 {
       let gradients = try tensors("gradient.\(step).")
       var sum = GradientSum(count: parameters.names.count)

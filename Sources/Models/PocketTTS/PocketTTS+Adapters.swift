@@ -7,7 +7,7 @@ import Tensors
 extension PocketTTSModel {
   /// The digest of the language model's weights, which adapters name.
   func adaptedDigest() throws -> SHA256Digest {
-    ModelInterface.digest(of: try files.flowLM().all())
+    Tensors.digest(of: try files.flowLM().all())
   }
 
   func adapted(_ adapters: [(adapter: LowRankAdapter, path: String, scale: Float)]) throws

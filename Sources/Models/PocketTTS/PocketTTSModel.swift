@@ -170,7 +170,7 @@ struct PocketTTSModel: SpeechModel {
   // MARK: Digests
 
   private func digest(_ weights: Weights, where isWanted: (String) -> Bool) throws -> SHA256Digest {
-    ModelInterface.digest(
+    Tensors.digest(
       of: try weights.all().filter { isWanted($0.name) })
   }
 

@@ -185,7 +185,7 @@ struct PocketTTSTrainable: Trainable {
       if name.hasPrefix("flow_lm.out_norm.") || name.hasPrefix("flow_lm.z_proj.") { return false }
       return Self.layer(of: name).map { $0 < count } ?? true
     }
-    return ModelInterface.digest(of: used.map { ($0.key, $0.value) })
+    return Tensors.digest(of: used.map { ($0.key, $0.value) })
   }
 
   func activationBytes(positions: Int, recomputing layers: Int) throws -> Int {

@@ -111,7 +111,7 @@ struct TrainingStart {
           + "\(model.configuration.conditionWidth)",
         "give both the same z_dim (--set flow_lm.z_dim=…)")
     }
-    teacherDigest = ModelInterface.digest(of: teacher.map { ($0.key, $0.value) })
+    teacherDigest = Tensors.digest(of: teacher.map { ($0.key, $0.value) })
     goal = .backbone(
       try FlowLM(Weights(teacher, subject: options.teacher ?? model.path), configuration),
       guidance: options.guidance)
@@ -145,7 +145,7 @@ struct TrainingStart {
         problem: "a head of type \(model.configuration.flowLM.flow.type.rawValue) cannot "
           + "learn by drifting", remedy: "add --objective drifting, or use --head-loss mse")
     }
-    teacherDigest = ModelInterface.digest(of: teacher.map { ($0.key, $0.value) })
+    teacherDigest = Tensors.digest(of: teacher.map { ($0.key, $0.value) })
     goal = .head(
       try FlowHead(
         Weights(teacher, subject: source.path)["flow_net"], source.configuration),

@@ -6,15 +6,16 @@ import Tensors
 
 /// Denoising and enhancing with the weights of a model directory.
 struct Enhancer: SpeechEnhancer {
-  private enum Networks: Sendable {
-    case enhancer(EnhancerNetworks)
-    case denoiser(Denoiser)
-  }
-  private let networks: Networks
-  private let path: String
+  private let subject: String
+  private let parameters: HyperParameters
+  private let weights: Weights
+  private let shapes: [String: [Int]]
+  private let denoiser: Denoiser
+  /// The other networks, read when they are asked for: denoising needs none of them.
+  private let networks = Locked<EnhancerNetworks?>(nil)
   let sampleRate: Int
 
-  /// Reads the weights.
+  /// Opens the weights and reads the denoiser's.
   ///
   /// - Parameter precision: float32, or bfloat16 for the flow and the vocoder.
   /// - Throws: `usage` for another precision.
@@ -25,33 +26,53 @@ struct Enhancer: SpeechEnhancer {
         remedy: "use f32 or bf16")
     }
     let file = try folder.openWeights()
-    let shapes = Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) })
-    let weights = Weights(
-      Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
-      packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision))
-    let parameters = folder.parameters
-    networks =
+    try self.init(
+      Weights(
+        Dictionary(uniqueKeysWithValues: file.names.map { ($0, $0) }), of: file,
+        packed: try PackedWeights(of: folder.weights, part: "enhancer", format: precision)),
+      Dictionary(uniqueKeysWithValues: file.names.map { ($0, file.shape(of: $0) ?? []) }),
+      folder.parameters, subject: folder.path)
+  }
+
+  /// With weights in memory.
+  ///
+  /// - Parameter tensors: by the package's names.
+  init(_ tensors: [String: Tensor], _ parameters: HyperParameters, subject: String) throws {
+    try self.init(
+      Weights(tensors, subject: subject, packing: .float32), tensors.mapValues(\.shape), parameters,
+      subject: subject)
+  }
+
+  private init(
+    _ weights: Weights, _ shapes: [String: [Int]], _ parameters: HyperParameters, subject: String
+  ) throws {
+    self.subject = subject
+    self.parameters = parameters
+    self.weights = weights
+    self.shapes = shapes
+    let hop = parameters.whole("hop_size")
+    denoiser =
       switch parameters.part {
-      case .enhancer: .enhancer(try EnhancerNetworks(weights, shapes, parameters))
-      case .denoiser:
-        .denoiser(
-          try Denoiser(
-            weights.inFloat32, DenoiserSizes(shapes), hop: parameters.whole("hop_size")))
+      case .enhancer:
+        try Denoiser(
+          weights["denoiser"].inFloat32, DenoiserSizes(shapes, prefix: "denoiser."), hop: hop)
+      case .denoiser: try Denoiser(weights.inFloat32, DenoiserSizes(shapes), hop: hop)
       }
-    path = folder.path
     sampleRate = parameters.whole("wav_rate")
   }
 
-  private var denoiser: Denoiser {
-    switch networks {
-    case .enhancer(let networks): networks.denoiser
-    case .denoiser(let denoiser): denoiser
+  private func enhancer() throws -> EnhancerNetworks {
+    try networks.withLock { networks in
+      let read = try networks
+        ?? EnhancerNetworks(weights, shapes, parameters, denoiser: denoiser)
+      networks = read
+      return read
     }
   }
 
   func check(_ options: EnhancementOptions) throws {
     guard options.mode == .enhance else { return }
-    guard case .enhancer = networks else { throw Failure.denoiserAlone(path) }
+    guard parameters.part == .enhancer else { throw Failure.denoiserAlone(subject) }
     func require(_ isRight: Bool, _ problem: String, _ remedy: String) throws {
       if !isRight { throw Failure(.usage, problem: problem, remedy: remedy) }
     }
@@ -75,7 +96,7 @@ struct Enhancer: SpeechEnhancer {
     _ options: EnhancementOptions, onStep: @escaping @Sendable (_ samples: Int) throws -> Void
   ) throws -> any EnhancementStream {
     try check(options)
-    return Stream(self, options, onStep)
+    return Stream(self, try options.mode == .enhance ? enhancer() : nil, options, onStep)
   }
 
   /// One recording, in chunks.
@@ -83,7 +104,7 @@ struct Enhancer: SpeechEnhancer {
     private var chunks: ChunkStream
 
     init(
-      _ enhancer: Enhancer, _ options: EnhancementOptions,
+      _ enhancer: Enhancer, _ networks: EnhancerNetworks?, _ options: EnhancementOptions,
       _ onStep: @escaping @Sendable (Int) throws -> Void
     ) {
       var random = TorchRandom(seed: options.seed)
@@ -91,7 +112,7 @@ struct Enhancer: SpeechEnhancer {
       chunks = ChunkStream(followsPackage: options.followsPackage) { chunk in
         let total = enhancer.steps(options)
         var step = 0
-        let result = try enhancer.process(chunk, options, &random) {
+        let result = try enhancer.process(chunk, networks, options, &random) {
           step += 1
           try onStep(done + min(chunk.count, chunk.count * step / total))
         }
@@ -111,16 +132,16 @@ struct Enhancer: SpeechEnhancer {
 
   /// One chunk.
   ///
+  /// - Parameter networks: those that enhance; nil to denoise.
   /// - Returns: no fewer samples but for less than a frame.
   func process(
-    _ chunk: [Float], _ options: EnhancementOptions, _ random: inout TorchRandom,
+    _ chunk: [Float], _ networks: EnhancerNetworks?, _ options: EnhancementOptions,
+    _ random: inout TorchRandom,
     onStep: () throws -> Void
   ) throws -> [Float] {
     let samples = Tensor(chunk, shape: [1, chunk.count])
     try onStep()
-    guard options.mode == .enhance, case .enhancer(let networks) = networks else {
-      return denoiser(samples).values
-    }
+    guard let networks else { return denoiser(samples).values }
     let draws = networks.draw(frames: chunk.count / networks.mel.hop, &random)
     return try networks.enhance(samples, options, draws, onStep: onStep).values
   }

@@ -98,6 +98,39 @@ struct HyperParameters: Sendable, Equatable {
     if case .text(let text) = self[key] { text } else { Self.text(self[key]) }
   }
 
+  // MARK: Changes
+
+  /// Those of the trainer.
+  init(part: Part) { self.part = part }
+
+  /// Puts another value in a key's place.
+  mutating func set(_ key: String, _ value: Value) {
+    if let index = values.firstIndex(where: { $0.key == key }) {
+      values[index].value = value
+    } else {
+      values.append((key, value))
+    }
+  }
+
+  /// Changes a key to a value in YAML.
+  ///
+  /// - Parameter source: where it is from, for messages.
+  /// - Throws: `configuration` for a key that is not known, or another kind of value.
+  mutating func set(_ key: String, yaml: String, source: String) throws {
+    let one = try HyperParameters(yaml: "\(key): \(yaml)\n", part: part, file: source)
+    for (key, value) in one.values { set(key, value) }
+  }
+
+  /// What changes the result of a training, by name.
+  var recorded: [String: String] {
+    let unrecorded: Set = [
+      "fg_dir", "bg_dir", "rir_dir", "nj", "max_steps", "cfm_solver_method", "cfm_solver_nfe",
+      "enhancer_stage1_run_dir", "denoiser_run_dir",
+    ]
+    let names = Self.keys.filter { !unrecorded.contains($0.key) && $0.value.part ?? part == part }
+    return Dictionary(uniqueKeysWithValues: names.keys.map { ($0, text($0)) })
+  }
+
   /// Whether a name is that of a hyper-parameter.
   ///
   /// - Parameter part: of this part alone; nil for any.

@@ -2,6 +2,7 @@ import Base
 import Foundation
 import ModelInterface
 import Safetensors
+import Tensors
 
 /// Start values of a new model, by name and shape, as the package's trainer begins: PyTorch's defaults.
 struct InitialWeights {
@@ -13,6 +14,11 @@ struct InitialWeights {
     self.seed = seed
     self.parameters = parameters
     self.shapes = shapes
+  }
+
+  /// All of them.
+  var tensors: [String: Tensor] {
+    Dictionary(uniqueKeysWithValues: shapes.map { ($0.key, Tensor(values($0.key), shape: $0.value)) })
   }
 
   /// The values of a tensor of the model.
@@ -119,22 +125,32 @@ func initializeModel(_ request: ModelInitialization) throws {
   }
   let specification = try ModelSpecification(request.configuration)
   let parameters = specification.parameters
-  let layout = StateLayout(parameters.part, specification.sizes.counts)
-  guard let shapes = layout.shapes(parameters, specification.sizes.letters) else {
-    throw Failure.configuration(
-      request.configuration, "sizes that the model cannot have", "use those of the trainer")
-  }
+  let shapes = try specification.shapes(request.configuration)
   try createDirectory(request.directory)
   let folder = ModelFolder(path: request.directory, parameters: parameters)
   let initial = InitialWeights(
     seed: request.seed, parameters: parameters,
-    shapes: Dictionary(uniqueKeysWithValues: shapes.map { ($0.name, $0.shape) }))
+    shapes: shapes)
   try AtomicFile.write(folder.yaml, to: folder.configuration)
   try writeSafetensors(
-    shapes.map { (name: $0.name, type: ElementType.f32, shape: $0.shape) }, metadata: [:],
+    shapes.map { (name: $0.key, type: ElementType.f32, shape: $0.value) }, metadata: [:],
     to: folder.weights
   ) { name, _, write in
     try RunMonitor.current.check()
     try initial.values(name).withUnsafeBytes(write)
+  }
+}
+
+extension ModelSpecification {
+  /// The shapes of the model's tensors.
+  ///
+  /// - Throws: `configuration` for sizes that it cannot have.
+  func shapes(_ subject: String) throws -> [String: [Int]] {
+    let layout = StateLayout(parameters.part, sizes.counts)
+    guard let shapes = layout.shapes(parameters, sizes.letters) else {
+      throw Failure.configuration(
+        subject, "sizes that the model cannot have", "use those of the trainer")
+    }
+    return Dictionary(uniqueKeysWithValues: shapes.map { ($0.name, $0.shape) })
   }
 }

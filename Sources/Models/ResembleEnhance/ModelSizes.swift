@@ -12,6 +12,8 @@ struct ModelSizes: Sendable, Equatable {
   var predictorWidth = 64
   /// Channels of the U-Net's first level.
   var denoiserWidth = 16
+  /// What the channels of the discriminators are divided by.
+  var discriminatorDivisor = 1
   /// How many blocks there are.
   var counts = StateLayout.Counts()
 
@@ -43,6 +45,7 @@ struct ModelSizes: Sendable, Equatable {
       case "flow_layers": counts.flowLayers = number
       case "predictor_width": predictorWidth = number
       case "denoiser_width": denoiserWidth = number
+      case "discriminator_divisor": discriminatorDivisor = max(1, number)
       case "denoiser_levels": counts.levels = number
       case "denoiser_middle_blocks": counts.middleBlocks = number
       default:

@@ -4,7 +4,7 @@ import Yams
 
 /// What a new model is: its hyper-parameters, and sizes that the trainer has in its code.
 struct ModelSpecification {
-  let parameters: HyperParameters
+  var parameters: HyperParameters
   var sizes = ModelSizes()
 
   /// What the released enhancer says of itself beyond the trainer's defaults.
@@ -38,6 +38,27 @@ struct ModelSpecification {
   private static func root(_ file: String) throws -> Node.Mapping? {
     let text = String(decoding: try readFile(file, limit: 1 << 20), as: UTF8.self)
     return try? Yams.compose(yaml: text)?.mapping
+  }
+
+  /// What these hyper-parameters say, with the trainer's sizes.
+  init(_ parameters: HyperParameters) { self.parameters = parameters }
+
+  /// Reads a configuration for a part.
+  ///
+  /// - Throws: `configuration` where it is wrong, or of another part.
+  init(_ configuration: String, part: Part) throws {
+    if !Self.names.contains(configuration), try Self.root(configuration)?["model"] == nil {
+      self.init(
+        try HyperParameters(
+          Node.mapping(Self.root(configuration) ?? [:]), part: part, file: configuration))
+      return
+    }
+    try self.init(configuration)
+    guard parameters.part == part else {
+      throw Failure.configuration(
+        configuration, "it is the configuration of a \(parameters.part.rawValue)",
+        "give one of a \(part.rawValue)")
+    }
   }
 
   /// Reads a configuration. An `hparams.yaml` is the denoiser's where it names nothing that is the enhancer's alone.

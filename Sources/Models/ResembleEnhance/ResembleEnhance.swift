@@ -1,5 +1,6 @@
 import Base
 public import ModelInterface
+public import Training
 
 /// Resemble-Enhance: a denoiser and a generative enhancer of speech at 44,100 Hz (package
 /// resemble-enhance 0.0.1 is the reference).
@@ -11,6 +12,16 @@ public enum ResembleEnhance {
     configurationNames: ModelSpecification.names,
     initializes: { ModelSpecification.isOne($0) },
     initialize: { try initializeModel($0) })
+
+  /// One of its trainings.
+  ///
+  /// - Parameter warn: gets lines about what is left out.
+  /// - Throws: `configuration`, `noInput`, `badInput`, `usage` where the task does not suit.
+  public static func lesson(
+    _ task: EnhancementTask, warn: @escaping @Sendable (String) -> Void
+  ) throws -> any Lesson {
+    try EnhancementLesson(task, warn: warn)
+  }
 
   /// Checkpoints of its own trainer: run directories with DeepSpeed's files.
   public static let checkpointForm = CheckpointForm(

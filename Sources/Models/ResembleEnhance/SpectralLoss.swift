@@ -13,11 +13,17 @@ struct SpectralLoss: Sendable {
     var magnitude: Tensor
   }
 
+  /// Samples of a transform, from one to the next, and of the window.
+  static let resolutions = [
+    (size: 512, hop: 100, window: 400), (size: 1024, hop: 256, window: 1024),
+    (size: 2048, hop: 512, window: 2048),
+  ]
+
   private let transforms: [ShortTimeFourierTransform]
 
   init() {
-    transforms = [(512, 100, 400), (1024, 256, 1024), (2048, 512, 2048)].map {
-      ShortTimeFourierTransform(size: $0, hop: $1, window: hannWindow($2))
+    transforms = Self.resolutions.map {
+      ShortTimeFourierTransform(size: $0.size, hop: $0.hop, window: hannWindow($0.window))
     }
   }
 

@@ -18,6 +18,7 @@ struct EnhanceBench: ParsableCommand {
 
   func run() throws {
     ThreadBudget.limit = options.threads
+    TensorMemory.kept = 512 << 20
     let start = ContinuousClock().now
     guard case .enhancement(let open) = ResembleEnhance.descriptor.opening,
       let format = WeightFormat(rawValue: precision)

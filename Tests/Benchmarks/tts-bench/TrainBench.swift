@@ -2,6 +2,7 @@ import ArgumentParser
 import Base
 import ModelInterface
 import NeuralNetworks
+import SpeechTraining
 import Tensors
 import Training
 
@@ -51,7 +52,8 @@ struct TrainBench: ParsableCommand {
     var parameters = ParameterSet(trainable.parameters.filter { names.contains($0.key) })
       .loaded()
     var optimizer = Optimizer(
-      Optimizer.Settings(), for: parameters, of: trainable, highestRate: 1e-4)
+      Optimizer.Settings(), for: parameters, decays: trainable.decays,
+      orthogonalBlocks: { _ in nil }, highestRate: 1e-4)
     func gradients() throws -> GradientSum {
       let tape = Tape()
       let variables = parameters.values.map { tape.watch($0) }

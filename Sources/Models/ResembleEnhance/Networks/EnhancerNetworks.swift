@@ -29,13 +29,13 @@ struct EnhancerNetworks: Sendable {
 
   /// - Parameters:
   ///   - weights: of a whole enhancer; what is computed with less than float32 is the flow and the vocoder.
-  init(_ weights: Weights, _ shapes: [String: [Int]], _ parameters: HyperParameters) throws {
+  init(
+    _ weights: Weights, _ shapes: [String: [Int]], _ parameters: HyperParameters, denoiser: Denoiser
+  ) throws {
     sizes = EnhancerSizes(shapes)
     mel = try LogMel(weights["mel_fn"], shapes, parameters)
     normalizer = try MelNormalizer(weights["normalizer"])
-    denoiser = try Denoiser(
-      weights["denoiser"].inFloat32, DenoiserSizes(shapes, prefix: "denoiser."),
-      hop: parameters.whole("hop_size"))
+    self.denoiser = denoiser
     autoencoder = try Autoencoder(weights["lcfm"]["ae"].inFloat32, sizes)
     flow = Flow(
       network: try FlowNetwork(weights["lcfm"]["cfm"]["net"], sizes),

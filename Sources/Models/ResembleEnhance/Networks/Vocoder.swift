@@ -95,7 +95,7 @@ struct VocoderBlock: Sendable {
 
 extension VocoderBlock {
   /// Frames of a part, and those around it that it is made of as well: no output depends on more.
-  private static let part = 128
+  private static let part = 256
   private static let around = 10
 
   /// The same in parts: a signal at these rates takes much memory.
