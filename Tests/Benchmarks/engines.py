@@ -16,23 +16,25 @@ TRAINING = {"train": [], "train-k4": ["--multiplier", 4], "train-head": ["--tune
 
 
 class Enhancing(typing.NamedTuple):
-    """Sound that is denoised (with 0 evaluations) or enhanced, and what is kept of `seconds`, `memory` and `load`, by measure."""
-    evaluations: int
+    """Sound that is enhanced with each of some numbers of evaluations, 0 to denoise it, and what is kept, by measure."""
+    evaluations: list[int]
     measures: dict[str, str]
     duration: float = 2.0
-    rounds: int = 1  # for it takes long
+    rounds: int = 1  # a peer takes long
+
+    def options(self) -> list[str]:
+        return ["--duration", str(self.duration)] + [word for n in self.evaluations for word in ("--nfe", str(n))]
 
     def figures(self, found: dict[str, float]) -> dict[str, float]:
-        return {measure: found[what] for measure, what in self.measures.items()}
+        return {measure: found[name] for measure, name in self.measures.items()}
 
 
 ENHANCING = {
-    "denoise": Enhancing(0, {"denoise": "seconds", "denoise-memory": "memory"}, rounds=3),
-    "enhance-8": Enhancing(8, {"enhance-8": "seconds", "enhance-memory": "memory", "enhance-load": "load"}, rounds=3),
-    "enhance-32": Enhancing(32, {"enhance-32": "seconds"}),
-    "enhance-64": Enhancing(64, {"enhance-64": "seconds"}),
+    "denoise": Enhancing([0], {"denoise": "denoise_s", "denoise-memory": "memory_mb"}, rounds=3),
+    "enhance": Enhancing([8, 32, 64], {"enhance-8": "enhance_8_s", "enhance-32": "enhance_32_s", "enhance-64": "enhance_64_s",
+                                       "enhance-memory": "memory_mb", "enhance-load": "load_s"}),
     # Memory does not depend on evaluations.
-    "enhance-long": Enhancing(1, {"enhance-long-memory": "memory"}, duration=10.0),
+    "enhance-long": Enhancing([1], {"enhance-long-memory": "memory_mb"}, duration=10.0),
 }
 JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", *TRAINING, *ENHANCING]
 
@@ -40,10 +42,6 @@ JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", *TR
 def fewest_threads(job: str) -> int:
     """What takes long, or is much the same on one, is measured on more than one thread only."""
     return 2 if job in TRAINING or job in ("pipe", "first", "batch") or job in ENHANCING and job != "denoise" else 1
-
-
-def rounds(job: str, runs: int) -> int:
-    return min(runs, ENHANCING[job].rounds) if job in ENHANCING else runs
 
 
 class Failed(Exception):
@@ -107,8 +105,7 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head",
-               "enhance-8", "enhance-32", "enhance-64"]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head", "enhance"]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -147,14 +144,10 @@ class OurSession:
                                       *TRAINING[self.job])
             return {self.job: figures["step_s"], self.job + "-memory": figures["rss_mb"]}
         if self.job in ENHANCING:
-            return self.enhancing(ENHANCING[self.job])
+            what = ENHANCING[self.job]
+            return what.figures(self.ours.bench("enhance", "--model", self.inputs.enhancer, "--threads", self.threads, "--runs", 1,
+                                                *what.options(), *self.precision))
         return {"whole": self.whole, "batch": self.batch, "first": self.first, "pipe": self.pipe}[self.job]()
-
-    def enhancing(self, job: Enhancing) -> dict[str, float]:
-        found = self.ours.bench("enhance", "--model", self.inputs.enhancer, "--nfe", job.evaluations, "--duration", job.duration,
-                                "--threads", self.threads, "--runs", 1, *self.precision)
-        seconds = found[f"enhance_{job.evaluations}_s" if job.evaluations else "denoise_s"]
-        return job.figures({"seconds": seconds, "memory": found["memory_mb"], "load": found["load_s"]})
 
     def synth(self, frames: int, *what) -> list:
         return [self.ours.bin / "tts-synth", "--model", self.inputs.model, "--voice", self.inputs.voice, *what,
@@ -217,8 +210,7 @@ class Peer:
         i, command = self.inputs, [self.python, self.script, "--threads", str(threads)]
         if job in ENHANCING:
             what = ENHANCING[job]
-            command += ["--model", i.enhancer_run, "--nfe", str(what.evaluations), "--duration", str(what.duration)]
-            return PeerSession(command, what.figures)
+            return PeerSession([*command, "--model", i.enhancer_run, *what.options()], what.figures)
         command += [job, "--precision", precision, "--frames", str(i.frames)]
         if self.name == "onnx":
             command += ["--graphs", i.graphs]

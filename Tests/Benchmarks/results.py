@@ -38,7 +38,7 @@ MEASURES = {
     "enhance-64": ("Enhancing with 64 evaluations, a second of audio", "s", False),
     "enhance-memory": ("Enhancing 2 s, peak memory", "MB", False),
     "enhance-long-memory": ("Enhancing 10 s, peak memory", "MB", False),
-    "enhance-load": ("Loading the enhancer", "s", False),
+    "enhance-load": ("Loading the enhancer, and the first 0.1 s", "s", False),
 }
 PRECISIONS = ["f32", "bf16", "int8"]
 
@@ -144,8 +144,10 @@ def table(results: dict) -> str:
     aligned = lambda line: "| " + " | ".join(c.ljust(w) if k < 2 else c.rjust(w) for k, (c, w) in enumerate(zip(line, widths))) + " |"
     rule = "| " + " | ".join("-" * w if k < 2 else "-" * (w - 1) + ":" for k, w in enumerate(widths)) + " |"
     m, versions = results["machine"], ", ".join(f"{k} {v}" for k, v in results["versions"].items())
+    counts = [len(values) for row in results["rows"] for values in row["values"].values()]
+    fewer = f", of what takes long {min(counts)} or more" if counts and min(counts) < results["runs"] else ""
     about = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; {versions}.\n"
-             f"{results['weights']}; medians of {results['runs']}, of enhancing 1 to 3, the engines in turn. One thread means one core for all of a process.\n"
+             f"{results['weights']}; medians of {results['runs']}{fewer}, the engines in turn. One thread means one core for all of a process.\n"
              "Floor: the weights' bytes over the memory bandwidth, or the operations over the peak, both the best seen on this machine.\n"
              "The last columns: how many times faster, or smaller, ttstools is; below 1 it is slower. PyTorch's training step is not compiled; of the flow head ours reads what the backbone makes, PyTorch's computes it.\n")
     others = max((row["others"] or 0 for row in results["rows"]), default=0)
