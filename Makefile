@@ -65,9 +65,17 @@ demo-language: demo ## another language: the demo's model learns Esperanto, its 
 	Scripts/dependencies demo-language
 	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo-language.mk
 
+.PHONY: demo-enhance
+demo-enhance: build ## the trainings of an enhancer in miniature: speech, noise and rooms are made, three models learn (DEMO=FOLDER)
+	Scripts/dependencies demo-enhance
+	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo-enhance.mk demo DEMO=$(or $(DEMO),demo)/enhance
+
 .PHONY: check-learning
-check-learning: demo ## what each part of a model learns of a few utterances, as a table
+check-learning: demo ## what each part of a model learns of a few utterances, as a table; and a denoiser, in decibels
 	PATH="$(abspath $(BIN)):$$PATH" Scripts/check-learning $(or $(DEMO),demo)
+	Scripts/dependencies demo-enhance
+	PATH="$(abspath $(BIN)):$$PATH" $(MAKE) -f pipelines/demo-enhance.mk data DEMO=$(or $(DEMO),demo)/enhance
+	PATH="$(abspath $(BIN)):$$PATH" Scripts/check-denoising $(or $(DEMO),demo)/enhance
 
 .PHONY: check
 check: test check-install ## test, and what an installed copy must show

@@ -9,6 +9,12 @@
 #
 # says each line of a text with a model and enhances what it said: WORK/speech/LINE.wav.
 #
+#   make -f pipelines/enhance.mk FG=FOLDER BG=FOLDER RIR=FOLDER RUNS=FOLDER enhancer
+#
+# trains an enhancer on folders of clean speech, noise and room responses, in the three trainings of the package:
+# RUNS/denoiser, RUNS/stage1, RUNS/enhancer; the last is what ENHANCE takes. `denoiser' and `stage1' train these alone.
+# enhance-training.mk names their options (CONFIG_DENOISER, STEPS_ENHANCER, …).
+#
 #   ENHANCE_OPTIONS   how: by default --mode denoise of data, and --nfe 32 of speech
 #   VOICE, SEED, SYNTH_OPTIONS, IMPORT_OPTIONS, RESAMPLE_OPTIONS, VAD_OPTIONS, THREADS
 #
@@ -19,10 +25,20 @@ folder := $(dir $(lastword $(MAKEFILE_LIST)))
 
 .PHONY: usage data speech
 usage:
-	@echo "say data or speech; see the head of $(firstword $(MAKEFILE_LIST))" >&2; exit 2
+	@echo "say data, speech or enhancer; see the head of $(firstword $(MAKEFILE_LIST))" >&2; exit 2
 
-wanted := ENHANCE WORK $(if $(filter speech,$(MAKECMDGOALS)),MODEL TEXT) $(if $(filter data,$(MAKECMDGOALS)),METADATA)
+trainings := $(filter denoiser stage1 enhancer,$(MAKECMDGOALS))
+wanted := $(if $(trainings),FG BG RIR RUNS,ENHANCE WORK) $(if $(filter speech,$(MAKECMDGOALS)),MODEL TEXT) \
+  $(if $(filter data,$(MAKECMDGOALS)),METADATA)
 $(foreach name,$(wanted),$(if $($(name)),,$(error $(name)= is missing; see the head of $(firstword $(MAKEFILE_LIST)))))
+
+# Training
+
+ifneq ($(trainings),)
+include $(folder)enhance-training.mk
+else
+
+# Recordings and speech made better
 
 ifneq ($(filter speech,$(MAKECMDGOALS)),)
 ENHANCE_OPTIONS ?= --nfe 32
@@ -45,3 +61,5 @@ $(eval $(call stage,enhance,$(enhanced),$(spoken),$(enhance),$(enhance-files)))
 $(WORK)/speech.jsonl: $(enhanced)
 	tts-stream view --audio $(WORK)/speech $(enhanced) > $@
 speech: $(WORK)/speech.jsonl
+
+endif

@@ -17,6 +17,8 @@ public protocol Lesson: Sendable {
   var groups: [ParameterGroup] { get }
   /// What may not differ when a run is continued.
   var facts: LessonFacts { get }
+  /// How many steps its configuration asks for; nil: it does not say.
+  var steps: Int? { get }
 
   /// Gets ready for steps, in a directory that is the run's by now; the lesson to go on with. All processes
   /// call it.
@@ -59,6 +61,8 @@ public protocol Lesson: Sendable {
 }
 
 extension Lesson {
+  /// It does not say.
+  public var steps: Int? { nil }
   /// Nothing to get ready.
   public func prepared(
     for group: ProcessGroup, _ observer: TrainingObserver

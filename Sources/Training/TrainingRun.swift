@@ -26,6 +26,9 @@ public struct TrainingRun {
   private let group: ProcessGroup
   private let record: RunRecord
 
+  /// Optimiser steps in all.
+  public var steps: Int { options.steps }
+
   /// A run; nothing is written yet.
   ///
   /// - Parameters:

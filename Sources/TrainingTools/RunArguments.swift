@@ -5,6 +5,13 @@ public import Training
 public protocol RunDefaults {
   /// They.
   static var options: RunOptions { get }
+  /// What else may say how many steps there are, for the help.
+  static var stepsComeFrom: String? { get }
+}
+
+extension RunDefaults {
+  /// Nothing.
+  public static var stepsComeFrom: String? { nil }
 }
 
 /// How long a run goes on, what it leaves behind, and where: options of every tool that trains.
@@ -22,9 +29,12 @@ public struct RunArguments<Defaults: RunDefaults>: ParsableArguments {
       """)
   public var resume = false
 
-  /// Optimiser steps.
-  @Option(help: ArgumentHelp("Optimiser steps in all.", valueName: "n"))
-  public var steps = Defaults.options.steps
+  /// Optimiser steps; nil: nobody chose.
+  @Option(
+    help: ArgumentHelp(
+      "Optimiser steps in all. Default: \(Defaults.stepsComeFrom.map { $0 + ", or " } ?? "")"
+        + "\(Defaults.options.steps).", valueName: "n"))
+  public var steps: Int?
 
   @Option(help: ArgumentHelp("Micro-batches that make one step.", valueName: "n"))
   var accumulate = Defaults.options.accumulate
@@ -68,7 +78,7 @@ public struct RunArguments<Defaults: RunDefaults>: ParsableArguments {
 
   /// Checks what the parser cannot.
   public func validate() throws {
-    try check("steps", steps, atLeast: 1)
+    if let steps { try check("steps", steps, atLeast: 1) }
     try check("accumulate", accumulate, atLeast: 1)
     try check("valid-every", validEvery, atLeast: 1)
     try check("valid-batches", validBatches, atLeast: 1)
@@ -87,8 +97,8 @@ public struct RunArguments<Defaults: RunDefaults>: ParsableArguments {
 
   /// The options of the run; samples are the tool's.
   public var options: RunOptions {
-    var options = RunOptions()
-    options.steps = steps
+    var options = Defaults.options
+    options.steps = steps ?? options.steps
     options.accumulate = accumulate
     options.averageDecay = emaDecay
     options.seed = seed

@@ -92,8 +92,8 @@ public struct TrainingSession {
       ("peak memory", "\(rounded(Double(ToolRun.peakMemory ?? 0) / 1e6)) MB"),
       ("a step", "\(rounded(result.seconds)) s"),
       (
-        "\(arguments.steps) steps",
-        "\(rounded(result.seconds * Double(arguments.steps) / 3600)) h"
+        "\(training.steps) steps",
+        "\(rounded(result.seconds * Double(training.steps) / 3600)) h"
       ),
     ]
     for (name, value) in lines {

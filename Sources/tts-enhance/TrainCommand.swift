@@ -102,6 +102,7 @@ struct TrainCommand: Tool {
       var options = runOptions.options
       options.sampleEvery = sampleEvery
       let lesson = try ModelRegistry.lesson(task, warn: { run.warn($0) })
+      options.steps = runOptions.steps ?? lesson.steps ?? options.steps
       let training = try TrainingRun(
         directory: runOptions.run, lesson: lesson, options: options, tool: "tts-enhance train",
         toolVersion: Self.tool.outputVersion, group: session.group)
@@ -130,6 +131,7 @@ struct TrainCommand: Tool {
 
 /// The habits of the package's trainer, but for a number of steps that ends.
 struct EnhancementRunDefaults: RunDefaults {
+  static let stepsComeFrom: String? = "max_steps where the configuration names it"
   static let options: RunOptions = {
     var options = RunOptions()
     options.averageDecay = 0

@@ -89,4 +89,29 @@ import Testing
     let missing = try make("enhance.mk", "WORK=work data")
     #expect(missing.code != 0 && missing.errors.contains("ENHANCE= is missing"))
   }
+
+  @Test(.enabled(if: isBuilt("tts-enhance"))) func anEnhancerIsTrainedInThreeTrainings() throws {
+    let training = try EnhancementTraining()
+    func make(_ more: String) throws -> ProcessResult {
+      try runShell(
+        """
+        unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL V
+        exec make -f '\(packageFolder)/pipelines/enhance.mk' FG=fg BG=bg RIR=rir RUNS=runs THREADS=1 \
+          CONFIG_DENOISER=denoiser.yaml CONFIG_STAGE1=enhancer1.yaml CONFIG_ENHANCER=enhancer2.yaml \
+          STEPS_DENOISER=2 STEPS_STAGE1=1 STEPS_ENHANCER=1 \(more)
+        """, directory: training.folder.path)
+    }
+    let first = try make("enhancer")
+    #expect(first.code == 0, "\(first.errors)")
+    #expect(first.text.contains("si_sdr_gain"), "\(first.text)")
+    let again = try make("enhancer")
+    #expect(again.code == 0 && again.text.isEmpty, "\(again.text)")
+    // Another denoiser: what was begun with the first one begins anew, the autoencoder stays.
+    let other = try make("enhancer STEPS_DENOISER=3")
+    #expect(other.code == 0, "\(other.errors)")
+    #expect(training.folder.has("runs/enhancer.1") && !training.folder.has("runs/denoiser.1"))
+    #expect(!training.folder.has("runs/stage1.1"))
+    let missing = try make("enhancer RUNS=")
+    #expect(missing.code != 0 && missing.errors.contains("RUNS= is missing"), "\(missing.errors)")
+  }
 }

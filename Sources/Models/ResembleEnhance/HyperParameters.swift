@@ -7,6 +7,9 @@ enum Part: String, Sendable {
   case enhancer
   /// The denoiser alone.
   case denoiser
+
+  /// For messages.
+  var withArticle: String { self == .enhancer ? "an enhancer" : "a denoiser" }
 }
 
 /// The hyper-parameters of a run, as its `hparams.yaml` has them: the keys that it names, in its order.
@@ -117,8 +120,13 @@ struct HyperParameters: Sendable, Equatable {
   /// - Parameter source: where it is from, for messages.
   /// - Throws: `configuration` for a key that is not known, or another kind of value.
   mutating func set(_ key: String, yaml: String, source: String) throws {
-    let one = try HyperParameters(yaml: "\(key): \(yaml)\n", part: part, file: source)
-    for (key, value) in one.values { set(key, value) }
+    do {
+      let one = try HyperParameters(yaml: "\(key): \(yaml)\n", part: part, file: source)
+      for (key, value) in one.values { set(key, value) }
+    } catch let failure as Failure {
+      throw Failure.configuration(
+        source, failure.problem, "the keys are those of the package's hparams.yaml")
+    }
   }
 
   /// What changes the result of a training, by name.

@@ -47,17 +47,21 @@ struct ModelSpecification {
   ///
   /// - Throws: `configuration` where it is wrong, or of another part.
   init(_ configuration: String, part: Part) throws {
-    if !Self.names.contains(configuration), try Self.root(configuration)?["model"] == nil {
-      self.init(
-        try HyperParameters(
-          Node.mapping(Self.root(configuration) ?? [:]), part: part, file: configuration))
-      return
+    if !Self.names.contains(configuration) {
+      guard let root = try Self.root(configuration) else {
+        throw Failure.configuration(
+          configuration, "it is no YAML mapping", "give an hparams.yaml or a config.yaml")
+      }
+      if root["model"] == nil {
+        self.init(try HyperParameters(Node.mapping(root), part: part, file: configuration))
+        return
+      }
     }
     try self.init(configuration)
     guard parameters.part == part else {
       throw Failure.configuration(
-        configuration, "it is the configuration of a \(parameters.part.rawValue)",
-        "give one of a \(part.rawValue)")
+        configuration, "it is the configuration of \(parameters.part.withArticle)",
+        "give one of \(part.withArticle)")
     }
   }
 

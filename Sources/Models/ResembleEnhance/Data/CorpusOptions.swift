@@ -40,21 +40,15 @@ struct CorpusOptions: Sendable, Hashable {
   init(_ parameters: HyperParameters, stage: EnhancementStage, file: String) throws {
     self.init(stage: stage)
     func number(_ key: String, in range: ClosedRange<Double>) throws -> Double {
-      let value: Double =
-        switch parameters[key] {
-        case .whole(let number): Double(number)
-        case .number(let number): number
-        default: .nan
-        }
-      guard range.contains(value) else {
-        throw Failure.configuration(
-          file, "'\(key)' is \(value)",
-          "give a number from \(range.lowerBound) to \(range.upperBound)")
-      }
-      return value
+      try parameters.number(key, in: range, file: file)
     }
     func text(_ key: String) -> String {
       if case .text(let text) = parameters[key] { text } else { "" }
+    }
+    guard !stage.distorts || parameters["load_fg_only"] != .flag(true) else {
+      throw Failure.configuration(
+        file, "'load_fg_only' is true, --stage \(stage.rawValue) needs noise and rooms",
+        "give the configuration of that stage")
     }
     foreground = text("fg_dir")
     background = text("bg_dir")
@@ -74,5 +68,28 @@ struct CorpusOptions: Sendable, Hashable {
         file, "'mix_alpha_range' is no interval", "give two numbers from 0 to 1, as [0.2, 0.8]")
     }
     alphas = ends[0]...ends[1]
+  }
+}
+
+extension HyperParameters {
+  /// The value of a key as a number that must lie in a range.
+  ///
+  /// - Parameter file: where it stands, for messages.
+  /// - Throws: `configuration` where it does not.
+  func number(_ key: String, in range: ClosedRange<Double>, file: String) throws -> Double {
+    let value: Double =
+      switch self[key] {
+      case .whole(let number): Double(number)
+      case .number(let number): number
+      default: .nan
+      }
+    guard range.contains(value) else {
+      throw Failure.configuration(
+        file, "'\(key)' is \(text(key))",
+        range.lowerBound == range.upperBound
+          ? "it can be \(range.lowerBound) alone"
+          : "give a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
   }
 }

@@ -14,6 +14,7 @@ struct EnhancementLesson: Lesson {
   let parameters: [String: Tensor]
   let buffers: [String: Tensor]
   let facts: LessonFacts
+  let steps: Int?
   private let stage: Stage
 
   /// The losses of a stage, with all that does not change.
@@ -31,6 +32,7 @@ struct EnhancementLesson: Lesson {
     self.task = task
     let model = try TrainedModel(task)
     self.model = model
+    steps = try Self.steps(model)
     var options = try CorpusOptions(
       model.hyperParameters, stage: task.stage, file: model.subject)
     options.foreground = task.foreground ?? options.foreground
@@ -47,6 +49,24 @@ struct EnhancementLesson: Lesson {
 
   /// Samples of a recording that are validated with: 10 seconds.
   private static let longestValidation = 441_000
+
+  /// How many steps the configuration asks for, where it names them.
+  ///
+  /// - Throws: `configuration` for hyper-parameters of steps that no training can have.
+  private static func steps(_ model: TrainedModel) throws -> Int? {
+    let (values, file) = (model.hyperParameters, model.subject)
+    let highest = try values.number("max_lr", in: 1e-12...10, file: file)
+    _ = try values.number("min_lr", in: 0...highest, file: file)
+    _ = try values.number("warmup_steps", in: 0...1e9, file: file)
+    _ = try values.number("gradient_clipping", in: 0...1e9, file: file)
+    _ = try values.number("hop_size", in: 420...420, file: file)
+    if model.stage == .flow {
+      _ = try values.number("lcfm_z_scale", in: 1e-3...1e3, file: file)
+      _ = try values.number("cfm_time_mapping_divisor", in: 2...100, file: file)
+    }
+    guard values.values.contains(where: { $0.key == "max_steps" }) else { return nil }
+    return Int(try values.number("max_steps", in: 1...1e9, file: file))
+  }
 
   private static func stage(_ model: TrainedModel) throws -> Stage {
     let parameters = model.hyperParameters

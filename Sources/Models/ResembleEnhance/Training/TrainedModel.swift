@@ -92,8 +92,8 @@ struct TrainedModel: Sendable {
     let folder = try ModelFolder(path: path)
     guard folder.parameters.part == part else {
       throw Failure.configuration(
-        path, "\(option): it is the model of a \(folder.parameters.part.rawValue)",
-        "give one of a \(part.rawValue)")
+        path, "\(option): it is the model of \(folder.parameters.part.withArticle)",
+        "give one of \(part.withArticle)")
     }
     return folder
   }
@@ -104,6 +104,11 @@ struct TrainedModel: Sendable {
   ) throws -> (autoencoder: ModelFolder?, denoiser: ModelFolder?) {
     func path(_ key: String) -> String? {
       if case .text(let path) = parameters[key] { path } else { nil }
+    }
+    guard task.start == nil || task.autoencoder == nil else {
+      throw Failure(
+        .usage, problem: "the model of --start has an autoencoder already",
+        remedy: "leave out --autoencoder")
     }
     let first = task.autoencoder ?? (task.start == nil ? path("enhancer_stage1_run_dir") : nil)
     let second = task.denoiser ?? (task.start == nil ? path("denoiser_run_dir") : nil)
