@@ -51,7 +51,8 @@ struct TrainCommand: Tool {
       """, valueName: "file"), completion: .file(extensions: ["yaml"]))
   var config: String?
   @Option(
-    help: ArgumentHelp("Change a key of the configuration. May be repeated.", valueName: "key=value"))
+    help: ArgumentHelp(
+      "Change a key of the configuration. May be repeated.", valueName: "key=value"))
   var set: [TrainingTask.Override] = []
   @Option(
     help: ArgumentHelp(
@@ -146,7 +147,8 @@ struct EnhancementRunDefaults: RunDefaults {
 /// `tts-enhance report`: what such runs came to, on a page.
 struct ReportCommand: Tool {
   static let tool = ToolDescription(
-    name: "tts-enhance report", abstract: "Put the losses and the samples of runs on one HTML page.",
+    name: "tts-enhance report",
+    abstract: "Put the losses and the samples of runs on one HTML page.",
     examples: ["tts-enhance report runs/denoiser > denoiser.html"],
     discussion: "The page is that of tts-train report, which draws runs of any tool that trains.")
 

@@ -86,7 +86,8 @@ import Testing
     #expect(try judges("begin1") != judges("begin3") && judges("begin3") != judges("never"))
     // A run that goes on from that model goes on with them.
     try training.run(
-      "enhancer1", "next", ["--start", "never", "--steps", "1", "--set", "warmup_steps=9"] + never[2...])
+      "enhancer1", "next",
+      ["--start", "never", "--steps", "1", "--set", "warmup_steps=9"] + never[2...])
     #expect(try judges("next") == judges("never"))
   }
 
@@ -131,10 +132,11 @@ import Testing
   @Test(arguments: EnhancementTraining.stages)
   func aRunThatIsKilledEndsWithTheSameBytes(stage: String) throws {
     if stage == "enhancer2" { try training.makePredecessors() }
-    let more = [
-      "--steps", "12", "--checkpoint-every", "3", "--valid-every", "6", "--valid-batches", "2",
-      "--set", "batch_size_per_gpu=1",
-    ] + (stage == "enhancer1" ? ["--set", "gan_training_start_step=4"] : [])
+    let more =
+      [
+        "--steps", "12", "--checkpoint-every", "3", "--valid-every", "6", "--valid-batches", "2",
+        "--set", "batch_size_per_gpu=1",
+      ] + (stage == "enhancer1" ? ["--set", "gan_training_start_step=4"] : [])
     try training.run(stage, "whole", more)
 
     let process = try RunningProcess(
@@ -289,7 +291,10 @@ import Testing
     if stage == "enhancer2" { try training.makePredecessors() }
     try training.run(
       stage, "run",
-      ["--steps", "60", "--valid-every", "60", "--valid-batches", "4", "-q", "--set", "max_lr=3.0e-3"])
+      [
+        "--steps", "60", "--valid-every", "60", "--valid-batches", "4", "-q", "--set",
+        "max_lr=3.0e-3",
+      ])
     let names =
       stage == "enhancer1"
       ? ["lcfm/ae/mse", "vocoder/mag", "vocoder/sc"] : ["lcfm/cfm/l1", "denoiser/l1"]

@@ -70,7 +70,8 @@ struct EnhanceTrainWrongInputTests {
       ("distort_prob=2", "'distort_prob' is 2"), ("max_steps=0", "'max_steps' is 0"),
       ("max_lr=0", "'max_lr' is 0"), ("warmup_steps=-1", "'warmup_steps' is -1"),
       ("wav_rate=48000", "'wav_rate' is 48000"), ("hop_size=0", "'hop_size' is 0"),
-      ("training_seconds=0.001", "'training_seconds'"), ("batch_size_per_gpu=0", "'batch_size_per_gpu'"),
+      ("training_seconds=0.001", "'training_seconds'"),
+      ("batch_size_per_gpu=0", "'batch_size_per_gpu'"),
       ("mix_alpha_range=[0.8, 0.2]", "'mix_alpha_range'"),
     ] { try fails(78, word, with: ["--set", change]) }
     try fails(64, "--autoencoder", with: ["--autoencoder", "x"])
@@ -122,7 +123,9 @@ struct EnhanceTrainWrongInputTests {
     let result = try training.train("denoiser", "run", ["--steps", "4", "--resume"])
     #expect(result.code == 78, "\(result.errors)")
     #expect(
-      result.errors.split(separator: "\n").allSatisfy { $0.contains("it belongs to another model") },
+      result.errors.split(separator: "\n").allSatisfy {
+        $0.contains("it belongs to another model")
+      },
       "\(result.errors)")
     #expect(try training.weights("run") == weights)
   }

@@ -12,7 +12,9 @@ struct EnhancementTraining {
 
   init() throws {
     folder = try ScratchFolder()
-    for number in 0..<13 { try writeSpeech("fg/\(number % 2 == 0 ? "a" : "b")/\(number).wav", number) }
+    for number in 0..<13 {
+      try writeSpeech("fg/\(number % 2 == 0 ? "a" : "b")/\(number).wav", number)
+    }
     for number in 0..<2 {
       var random = RandomNumbers(seed: UInt64(number), name: "noise")
       let noise = random.normal(22_050).map { 0.1 * $0 }
@@ -32,7 +34,8 @@ struct EnhancementTraining {
 
   /// Of the smallest model, 0.1 s long and two rows wide.
   static func configuration(_ stage: String, steps: Bool = true) -> String {
-    let training = "training_seconds: 0.1\n  batch_size_per_gpu: 2\n  max_lr: 1.0e-3\n  warmup_steps: 2"
+    let training =
+      "training_seconds: 0.1\n  batch_size_per_gpu: 2\n  max_lr: 1.0e-3\n  warmup_steps: 2"
     guard stage != "denoiser" else {
       return """
         model: resemble-enhance
@@ -69,7 +72,8 @@ struct EnhancementTraining {
 
   /// What names the sizes of that enhancer, for configurations that do not.
   static let sizes = [
-    "n_fft=64", "win_size=64", "num_mels=8", "univnet_nc=3", "lcfm_latent_dim=4", "vocoder_extra_dim=4",
+    "n_fft=64", "win_size=64", "num_mels=8", "univnet_nc=3", "lcfm_latent_dim=4",
+    "vocoder_extra_dim=4",
   ].flatMap { ["--set", $0] }
 
   func arguments(_ stage: String, _ run: String, _ more: [String] = []) -> [String] {
@@ -101,7 +105,9 @@ struct EnhancementTraining {
 
   /// The trainings that those of the flow begin with: `runs/enhancer1`, `runs/denoiser`.
   func makePredecessors() throws {
-    for stage in ["enhancer1", "denoiser"] { try run(stage, "runs/" + stage, ["--steps", "1", "-q"]) }
+    for stage in ["enhancer1", "denoiser"] {
+      try run(stage, "runs/" + stage, ["--steps", "1", "-q"])
+    }
   }
 
   /// The lines of a run's log of a type, without what depends on the clock and the machine.

@@ -44,7 +44,8 @@ struct Vocoder: Sendable {
     var x = first(noise.reflected(3))
     for (index, block) in blocks.enumerated() {
       try onStep()
-      x = try index < 2 || x.isRecorded || condition.isRecorded
+      x =
+        try index < 2 || x.isRecorded || condition.isRecorded
         ? block(x, condition, onStep: onStep) : block.inParts(x, condition, onStep: onStep)
     }
     let samples = last(x.leakyReLU().reflected(3)).tanh()
@@ -113,7 +114,8 @@ extension VocoderBlock {
     let features = predictor.features(condition)
     let parts = try stride(from: 0, to: frames, by: Self.part).map { first in
       let range = first..<min(frames, first + Self.part)
-      let near = max(0, range.lowerBound - Self.around)..<min(frames, range.upperBound + Self.around)
+      let near =
+        max(0, range.lowerBound - Self.around)..<min(frames, range.upperBound + Self.around)
       let y = try apply(
         x.withSteps(near.lowerBound * steps..<near.upperBound * steps),
         features: features.withSteps(near), onStep: onStep)

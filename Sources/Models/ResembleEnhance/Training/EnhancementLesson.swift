@@ -112,7 +112,8 @@ struct EnhancementLesson: Lesson {
     return LessonFacts(
       options: options,
       models: ["start": digest(of: model.tensors.map { ($0.key, $0.value) }).description],
-      buffers: digest(of: model.tensors.filter { model.changes($0.key) }.map { ($0.key, $0.value) }),
+      buffers: digest(
+        of: model.tensors.filter { model.changes($0.key) }.map { ($0.key, $0.value) }),
       data: [
         "fg": ["digest": .string(corpusDigest), "files": .integer(Int64(corpus.count))]
       ], digests: ["data": corpusDigest])

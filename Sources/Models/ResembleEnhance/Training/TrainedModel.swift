@@ -25,9 +25,10 @@ struct TrainedModel: Sendable {
     let part: Part = task.stage == .denoiser ? .denoiser : .enhancer
     let start = try task.start.map { try Self.folder($0, part, option: "--start") }
     subject = task.configuration ?? start?.configuration ?? "the configuration"
-    var specification = try task.configuration.map {
-      try ModelSpecification($0, part: part)
-    } ?? ModelSpecification(start?.parameters ?? HyperParameters(part: part))
+    var specification =
+      try task.configuration.map {
+        try ModelSpecification($0, part: part)
+      } ?? ModelSpecification(start?.parameters ?? HyperParameters(part: part))
     for change in task.changes {
       try specification.parameters.set(
         change.key, yaml: change.value, source: "--set \(change.key)=\(change.value)")
@@ -35,17 +36,19 @@ struct TrainedModel: Sendable {
     if part == .enhancer { try specification.setMode(of: task, subject) }
     hyperParameters = specification.parameters
 
-    let predecessor = try task.stage == .flow
+    let predecessor =
+      try task.stage == .flow
       ? Self.predecessor(task, hyperParameters) : (autoencoder: nil, denoiser: nil)
     if let start {
       tensors = try Self.tensors(of: start)
     } else {
       // Sizes that no hyper-parameter tells come with the weights.
-      tensors = InitialWeights(
-        seed: task.seed, parameters: hyperParameters,
-        shapes: try predecessor.autoencoder.map { try Self.shapes(of: $0) }
-          ?? specification.shapes(subject)
-      ).tensors
+      tensors =
+        InitialWeights(
+          seed: task.seed, parameters: hyperParameters,
+          shapes: try predecessor.autoencoder.map { try Self.shapes(of: $0) }
+            ?? specification.shapes(subject)
+        ).tensors
     }
     if start == nil, let folder = predecessor.autoencoder {
       let learnt = try Self.tensors(of: folder)
@@ -73,10 +76,11 @@ struct TrainedModel: Sendable {
     if let file, fileExists(file) {
       found = try Self.tensors(of: SafetensorsFile(path: file))
     } else {
-      found = InitialWeights(
-        seed: task.seed, parameters: hyperParameters,
-        shapes: Discriminators.Sizes(divisor: sizes.discriminatorDivisor).shapes
-      ).tensors
+      found =
+        InitialWeights(
+          seed: task.seed, parameters: hyperParameters,
+          shapes: Discriminators.Sizes(divisor: sizes.discriminatorDivisor).shapes
+        ).tensors
     }
     for (name, tensor) in found { tensors[Self.discriminators + name] = tensor }
   }
@@ -157,7 +161,8 @@ struct TrainedModel: Sendable {
         judges.map { (String($0.key.dropFirst(Self.discriminators.count)), $0.value) },
         to: directory + Self.discriminatorFile)
     }
-    try write(tensors.filter { judges[$0.key] == nil }.map { ($0.key, $0.value) }, to: folder.weights)
+    try write(
+      tensors.filter { judges[$0.key] == nil }.map { ($0.key, $0.value) }, to: folder.weights)
   }
 
   // MARK: What changes
@@ -209,7 +214,8 @@ extension ModelSpecification {
     let isGiven = task.configuration != nil && parameters.values.contains { $0.key == Self.mode }
     guard !isGiven || parameters[Self.mode] == .text(mode) else {
       throw Failure.configuration(
-        subject, "'\(Self.mode)' is \(parameters.text(Self.mode)), --stage \(task.stage.rawValue) wants \(mode)",
+        subject,
+        "'\(Self.mode)' is \(parameters.text(Self.mode)), --stage \(task.stage.rawValue) wants \(mode)",
         "give the configuration of that stage")
     }
     parameters.set(Self.mode, .text(mode))
