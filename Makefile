@@ -86,7 +86,7 @@ check-install: build
 	Scripts/check-install $(BIN)
 
 .PHONY: check-slow
-check-slow: build-tests ## what takes long: hours of audio, memory, bfloat16 training, fuzzing (FUZZ=20 times), killed training, the official package at full size
+check-slow: build-tests ## what takes long: hours of audio, memory, bfloat16 training, fuzzing (FUZZ=20 times), killed training, the official packages at full size
 	TTS_SLOW=1 TTS_FUZZ=$(or $(FUZZ),20) Scripts/quietly test $(BUILD)/test-slow.log \
 	  swift test --skip-build $(SWIFTFLAGS) $(if $(FILTER),--filter '$(FILTER)')
 	if [ -n "$(TTS_REFERENCE_PYTHON)" ]; then Scripts/check-full-size $(BIN) $(TTS_REFERENCE_PYTHON); \

@@ -69,7 +69,8 @@ let modelNeeds: [Target.Dependency] = [
 ]
 
 let registry: (name: String, needs: [Target.Dependency]) = (
-  "ModelRegistry", ["Base", "Pickles", "ModelInterface", "Training"] + models.map { .target(name: $0) }
+  "ModelRegistry",
+  ["Base", "Pickles", "ModelInterface", "Training"] + models.map { .target(name: $0) }
 )
 
 /// What the tools that speak have in common.

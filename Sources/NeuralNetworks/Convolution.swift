@@ -4,7 +4,7 @@ public import Tensors
 public struct Convolution: Sendable {
   private let weight: Matrix
   private let bias: Tensor?
-  private let shape: ConvolutionShape
+  let shape: ConvolutionShape
 
   /// Reads `weight` `[outputs, inputs, taps...]`, or its parts where it is normed, and `bias` `[outputs]` where
   /// it has one.
@@ -85,6 +85,16 @@ public struct Convolution: Sendable {
   /// - Parameter x: `[batch, steps, inputs]` or `[batch, height, width, inputs]`.
   /// - Returns: the same with other sizes.
   public func callAsFunction(_ x: Tensor) -> Tensor { x.convolved(shape, weight, bias: bias) }
+
+  /// The same of an input that has its zeros around it already.
+  func callAsFunction(padded x: Tensor) -> Tensor {
+    var shape = shape
+    shape.padding = .init(0, 0)
+    return x.convolved(shape, weight, bias: bias)
+  }
+
+  /// Whether the weights are packed, so that nothing is recorded.
+  var isPacked: Bool { if case .packed = weight { true } else { false } }
 }
 
 /// A transposed convolution over time whose kernel is twice its stride: each output step is made of two
@@ -126,21 +136,54 @@ public struct TransposedConvolution: Sendable {
 }
 
 /// Group norm with weight and bias (Wu and He, 2018).
-public struct GroupNorm: Sendable {
+struct GroupNorm: Sendable {
   private let weight: Tensor
   private let bias: Tensor
   private let groups: Int
 
   /// Reads `weight` and `bias`, each `[channels]`.
-  public init(_ weights: Weights, channels: Int, groups: Int) throws {
+  init(_ weights: Weights, channels: Int, groups: Int) throws {
     weight = try weights.tensor("weight", [channels])
     bias = try weights.tensor("bias", [channels])
     self.groups = groups
   }
 
-  /// The GELU (exact form) of the norm over all steps of `[batch, ..., channels]`.
-  public func gelu(_ x: Tensor) -> Tensor {
-    x.groupNormalizedGELU(groups: groups, weight: weight, bias: bias, epsilon: 1e-5)
+  private static let epsilon: Float = 1e-5
+
+  /// The norm over all steps of `[batch, ..., channels]`.
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    x.groupNormalized(groups: groups, weight: weight, bias: bias, epsilon: Self.epsilon)
+  }
+
+  /// Its GELU (exact form) with zeros around it. Not recorded.
+  func paddedGELU(_ x: Tensor, padding: ConvolutionShape.Extent) -> Tensor {
+    x.groupNormalizedGELU(
+      groups: groups, weight: weight, bias: bias, epsilon: Self.epsilon, padding: padding)
+  }
+}
+
+/// Group norm, GELU (exact form), convolution: a layer of residual branches with activations first.
+public struct NormedConvolution: Sendable {
+  private let norm: GroupNorm
+  private let convolution: Convolution
+
+  /// - Parameters:
+  ///   - norm: the norm's weights.
+  ///   - channels: before and after.
+  public init(
+    norm: Weights, groups: Int, _ weights: Weights, channels: Int, _ shape: ConvolutionShape,
+    isNormed: Bool = false
+  ) throws {
+    self.norm = try GroupNorm(norm, channels: channels, groups: groups)
+    convolution = try Convolution(
+      weights, inputs: channels, outputs: channels, shape, isNormed: isNormed)
+  }
+
+  /// - Parameter x: `[batch, steps, channels]` or `[batch, height, width, channels]`.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    guard convolution.isPacked else { return convolution(norm(x).exactGELU()) }
+    return convolution(
+      padded: norm.paddedGELU(x, padding: convolution.shape.padding))
   }
 }
 

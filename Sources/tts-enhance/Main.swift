@@ -90,6 +90,8 @@ struct Enhance: ToolWithCommands {
   }
 
   func execute(_ run: ToolRun) throws {
+    // What one chunk took serves the next.
+    TensorMemory.kept = 2 << 30
     if stageID.isAsked {
       return try printStageID(Self.tool, stage(ModelRegistry.enhancementModel(settings.model)))
     }

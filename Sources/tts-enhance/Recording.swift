@@ -87,6 +87,11 @@ struct RecordingPlan {
         if isWanted(name) { recordings.append(.unreadable(path)) }
       }
     }
+    guard !recordings.isEmpty else {
+      throw Failure(
+        .noInput, subject: operands[0], problem: "no recordings in the folder",
+        remedy: "name another, or choose with --suffix")
+    }
     var seen: [String: String] = [:]
     for recording in recordings {
       guard let target = recording.target else { continue }

@@ -21,7 +21,7 @@ struct RecordingRun {
 
   /// - Throws: after all recordings, of the kind of those that failed.
   func perform(_ recordings: [Recording]) throws {
-    var (seconds, failures) = (0.0, [Failure]())
+    var (seconds, written, failures) = (0.0, 0, [Failure]())
     defer { run.note("audio_seconds", .number(seconds)) }
     for (index, recording) in recordings.enumerated() {
       try run.checkInterrupted()
@@ -31,6 +31,7 @@ struct RecordingRun {
       }
       do {
         seconds += try enhance(recording, place: (index + 1, recordings.count))
+        written += 1
         run.count("written")
       } catch let failure as Failure
         where [.badInput, .noInput].contains(failure.kind)
@@ -42,7 +43,7 @@ struct RecordingRun {
         failures.append(failure)
       }
     }
-    say(recordings.count - failures.count, seconds)
+    say(written, seconds, of: recordings.count)
     guard let first = failures.first else { return }
     throw Failure(
       failures.allSatisfy { $0.kind == first.kind } ? first.kind : .badInput,
@@ -50,12 +51,16 @@ struct RecordingRun {
       remedy: "mend them and run again, with --skip-existing for these alone")
   }
 
-  private func say(_ count: Int, _ seconds: Double) {
+  private func say(_ written: Int, _ seconds: Double, of count: Int) {
     let took = max(run.seconds, 1e-3)
     let line =
       "\(Self.duration(seconds)) of audio in \(Self.duration(took)), "
       + "\(Self.rounded(seconds / took)) times real time"
-    if isFolder { run.say("\(count) recordings, \(line)") } else { run.detail(line) }
+    if isFolder {
+      run.say("\(written)\(written < count ? " of \(count)" : "") recordings, \(line)")
+    } else {
+      run.detail(line)
+    }
   }
 
   /// Enhances one.

@@ -5,19 +5,43 @@ import pathlib
 import subprocess
 import sys
 import time
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHORT, LONG = 30, 110  # frames of generation
 LINES, AT_A_TIME = 32, 16  # of batched generation
 RECORDING = 30  # seconds of the recording that is encoded
-JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", "train", "train-k4", "train-head", "train-head-k4"]
 TRAINING = {"train": [], "train-k4": ["--multiplier", 4], "train-head": ["--tune", "head", "--cached"],
             "train-head-k4": ["--tune", "head", "--cached", "--multiplier", 4]}
 
 
+class Enhancing(typing.NamedTuple):
+    """Sound that is enhanced with each of some numbers of evaluations, 0 to denoise it, and what is kept, by measure."""
+    evaluations: list[int]
+    measures: dict[str, str]
+    duration: float = 2.0
+    rounds: int = 1  # a peer takes long
+
+    def options(self) -> list[str]:
+        return ["--duration", str(self.duration)] + [word for n in self.evaluations for word in ("--nfe", str(n))]
+
+    def figures(self, found: dict[str, float]) -> dict[str, float]:
+        return {measure: found[name] for measure, name in self.measures.items()}
+
+
+ENHANCING = {
+    "denoise": Enhancing([0], {"denoise": "denoise_s", "denoise-memory": "memory_mb"}, rounds=3),
+    "enhance": Enhancing([8, 32, 64], {"enhance-8": "enhance_8_s", "enhance-32": "enhance_32_s", "enhance-64": "enhance_64_s",
+                                       "enhance-memory": "memory_mb", "enhance-load": "load_s"}),
+    # Memory does not depend on evaluations.
+    "enhance-long": Enhancing([1], {"enhance-long-memory": "memory_mb"}, duration=10.0),
+}
+JOBS = ["lm", "prefix", "mimi", "encode", "pipe", "whole", "batch", "first", *TRAINING, *ENHANCING]
+
+
 def fewest_threads(job: str) -> int:
     """What takes long, or is much the same on one, is measured on more than one thread only."""
-    return 2 if job in TRAINING or job in ("pipe", "first", "batch") else 1
+    return 2 if job in TRAINING or job in ("pipe", "first", "batch") or job in ENHANCING and job != "denoise" else 1
 
 
 class Failed(Exception):
@@ -31,7 +55,12 @@ class Inputs:
         self.model, self.frames = model, frames
         self.graphs, self.voice, self.recording, self.lines = (
             cache / name for name in ("graphs", "voice.wav", f"recording-{RECORDING}.wav", "lines.txt"))
+        # The same weights: a model of ours, and a run directory of the package.
+        self.enhancer, self.enhancer_run = cache / "enhancer", cache / "enhancer-run"
         self.text = "The old man waited by the window."
+
+    def has_enhancer(self) -> bool:
+        return (self.enhancer / "model.safetensors").is_file()  # what is written last
 
 
 def check(command: list, process: subprocess.Popen, errors: str) -> None:
@@ -76,7 +105,7 @@ class Ours:
     """The tools, and tts-bench for parts of them: a process for every measurement."""
 
     name, title = "ttstools", "ttstools"
-    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head"]  # the jobs that a precision changes
+    precise = ["lm", "prefix", "mimi", "whole", "batch", "train", "train-k4", "train-head", "enhance"]  # the jobs that a precision changes
 
     def __init__(self, bin: pathlib.Path, inputs: Inputs):
         self.bin, self.inputs = bin, inputs
@@ -93,7 +122,7 @@ class Ours:
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.precisions or (precision != "f32" and job not in self.precise):
             return None
-        if job in TRAINING and precision == "int8":
+        if precision == "int8" and (job in TRAINING or job in ENHANCING):
             return None
         return OurSession(self, job, threads, [] if precision == "f32" else ["--precision", precision])
 
@@ -114,6 +143,10 @@ class OurSession:
             figures = self.ours.bench("train", "--model", self.inputs.model, "--threads", self.threads, "--runs", 1, *self.precision,
                                       *TRAINING[self.job])
             return {self.job: figures["step_s"], self.job + "-memory": figures["rss_mb"]}
+        if self.job in ENHANCING:
+            what = ENHANCING[self.job]
+            return what.figures(self.ours.bench("enhance", "--model", self.inputs.enhancer, "--threads", self.threads, "--runs", 1,
+                                                *what.options(), *self.precision))
         return {"whole": self.whole, "batch": self.batch, "first": self.first, "pipe": self.pipe}[self.job]()
 
     def synth(self, frames: int, *what) -> list:
@@ -161,6 +194,8 @@ class Peer:
         self.name, self.title, self.script = name, title, HERE / script
         self.python, self.inputs, self.jobs = python, inputs, jobs
         self.precisions = sorted({p for of_job in jobs.values() for p in of_job})
+        enhances = "denoise" in jobs
+        self.how = "see Tests/Parity/requirements_resemble.txt" if enhances else f"{python} -m pip install -r Tests/Benchmarks/requirements.txt"
 
     def versions(self) -> dict[str, str] | None:
         """The versions of its packages, or nothing when they are not installed."""
@@ -172,8 +207,11 @@ class Peer:
     def open(self, job: str, precision: str, threads: int):
         if precision not in self.jobs.get(job, []):
             return None
-        i = self.inputs
-        command = [self.python, self.script, job, "--precision", precision, "--threads", str(threads), "--frames", str(i.frames)]
+        i, command = self.inputs, [self.python, self.script, "--threads", str(threads)]
+        if job in ENHANCING:
+            what = ENHANCING[job]
+            return PeerSession([*command, "--model", i.enhancer_run, *what.options()], what.figures)
+        command += [job, "--precision", precision, "--frames", str(i.frames)]
         if self.name == "onnx":
             command += ["--graphs", i.graphs]
         else:
@@ -193,8 +231,8 @@ class FreshSession:
 
 
 class PeerSession:
-    def __init__(self, command: list):
-        self.command = command
+    def __init__(self, command: list, figures=lambda found: found):
+        self.command, self.figures = command, figures
         self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.answer()  # it is ready
 
@@ -211,7 +249,7 @@ class PeerSession:
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # the answer tells
-        return self.answer()
+        return self.figures(self.answer())
 
     def close(self) -> None:
         try:
@@ -227,5 +265,6 @@ def peers(python: str, inputs: Inputs) -> list[Peer]:
         Peer("pytorch", "PyTorch", "pytorch.py", python, inputs,
              {"lm": both, "prefix": both, "whole": both, "mimi": ["f32"], "encode": ["f32"], "pipe": ["f32"], "first": ["f32"],
               **{job: ["f32"] for job in TRAINING}}),
+        Peer("pytorch", "PyTorch (Resemble-Enhance)", "pytorch_enhance.py", python, inputs, {job: ["f32"] for job in ENHANCING}),
         Peer("onnx", "ONNX Runtime", "onnx_runtime.py", python, inputs, {"lm": both, "mimi": both, "whole": both}),
     ]

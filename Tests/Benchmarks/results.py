@@ -31,6 +31,14 @@ MEASURES = {
     "train-head-memory": ("Training step of the flow head, peak memory", "MB", False),
     "train-head-k4": ("Training step of the flow head, four noises", "s", False),
     "train-head-k4-memory": ("Training step of the flow head, four noises, peak memory", "MB", False),
+    "denoise": ("Denoising, a second of audio", "s", False),
+    "denoise-memory": ("Denoising 2 s, peak memory", "MB", False),
+    "enhance-8": ("Enhancing with 8 evaluations, a second of audio", "s", False),
+    "enhance-32": ("Enhancing with 32 evaluations, a second of audio", "s", False),
+    "enhance-64": ("Enhancing with 64 evaluations, a second of audio", "s", False),
+    "enhance-memory": ("Enhancing 2 s, peak memory", "MB", False),
+    "enhance-long-memory": ("Enhancing 10 s, peak memory", "MB", False),
+    "enhance-load": ("Loading the enhancer, and the first 0.1 s", "s", False),
 }
 PRECISIONS = ["f32", "bf16", "int8"]
 
@@ -83,11 +91,13 @@ def merge(path: pathlib.Path, results: dict) -> dict:
     """Adds the rows of an earlier run on the same machine with the same versions, but for those measured again."""
     if path.is_file():
         old = json.loads(path.read_text())
-        if all(old.get(k) == results[k] for k in ("machine", "versions", "weights", "runs", "amounts")):
+        known = old.get("amounts", {})  # of the models that were there
+        if (all(old.get(k) == results[k] for k in ("machine", "versions", "weights", "runs"))
+                and all(known.get(k, n) == n for k, n in results["amounts"].items())):
             key = lambda row: (row["measure"], row["precision"], row["threads"])
             new = {key(row) for row in results["rows"]}
             results = results | {"rows": [row for row in old["rows"] if key(row) not in new] + results["rows"],
-                                 "peaks": highest(old["peaks"], results["peaks"])}
+                                 "amounts": known | results["amounts"], "peaks": highest(old["peaks"], results["peaks"])}
     order = lambda row: (list(MEASURES).index(row["measure"]), PRECISIONS.index(row["precision"]), row["threads"])
     return results | {"rows": sorted(results["rows"], key=order)}
 
@@ -134,8 +144,10 @@ def table(results: dict) -> str:
     aligned = lambda line: "| " + " | ".join(c.ljust(w) if k < 2 else c.rjust(w) for k, (c, w) in enumerate(zip(line, widths))) + " |"
     rule = "| " + " | ".join("-" * w if k < 2 else "-" * (w - 1) + ":" for k, w in enumerate(widths)) + " |"
     m, versions = results["machine"], ", ".join(f"{k} {v}" for k, v in results["versions"].items())
+    counts = [len(values) for row in results["rows"] for values in row["values"].values()]
+    fewer = f", of what takes long {min(counts)} or more" if counts and min(counts) < results["runs"] else ""
     about = (f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}; {versions}.\n"
-             f"{results['weights']}; medians of {results['runs']}, the engines in turn. One thread means one core for all of a process.\n"
+             f"{results['weights']}; medians of {results['runs']}{fewer}, the engines in turn. One thread means one core for all of a process.\n"
              "Floor: the weights' bytes over the memory bandwidth, or the operations over the peak, both the best seen on this machine.\n"
              "The last columns: how many times faster, or smaller, ttstools is; below 1 it is slower. PyTorch's training step is not compiled; of the flow head ours reads what the backbone makes, PyTorch's computes it.\n")
     others = max((row["others"] or 0 for row in results["rows"]), default=0)

@@ -1,12 +1,15 @@
 """How much work a model is, counted in its weights, and the least time that a machine needs for it."""
 import json
 import pathlib
+import re
 import struct
 
 FRAME = 0.08  # seconds of audio
 POSITIONS = 16  # of Mimi's transformers in a frame
 PREFIX = 100
 BATCH, TRAINED, SEQUENCE = 8, 125, 60 + 40 + 125  # a training step: rows, frames, positions
+# Of the enhancer: samples of a frame, rows of a spectrum, zero samples behind a chunk, frames more in the vocoder.
+HOP, BINS, MARGIN, EXTRA = 420, 841, 441, 10
 BYTES = {"f32": 4, "bf16": 2, "int8": 1}
 PEAK = {"f32": "f32_gflop_s", "bf16": "bf16_gflop_s", "int8": "int8_gop_s"}
 
@@ -67,8 +70,50 @@ def count(model: pathlib.Path) -> dict[str, int]:
     }
 
 
+def count_enhancer(model: pathlib.Path, seconds: float) -> dict[str, float]:
+    """Operations of the parts of Resemble-Enhance for a second of audio, of so many seconds: convolutions, no transforms."""
+    shapes = {n: s for n, s in read_shapes(model).items() if n.endswith((".weight", ".original1")) and len(s) > 1}
+    weights = lambda prefix, *without: sum(
+        product(s) for n, s in shapes.items() if n.startswith(prefix) and not any(part in n for part in without))
+    frames = (int(seconds * 44100) + MARGIN) // HOP
+    blocks = lambda prefix: len({n.removeprefix(prefix).split(".")[0] for n in shapes if n.startswith(prefix)})
+
+    # Each level of the U-Net has half the rows and columns of the one before; the first is padded so that they divide.
+    net, levels = "denoiser.net.", blocks("denoiser.net.encoder_blocks.")
+    padded = lambda n: -(-n >> levels) << levels
+    pixels = lambda level: (padded(BINS) >> level) * (padded(frames) >> level)
+    denoiser = pixels(0) * (weights(net + "input_proj.") + weights(net + "head.")) + pixels(levels) * weights(net + "middle_blocks.") + sum(
+        pixels(k) * (weights(f"{net}encoder_blocks.{k}.") + weights(f"{net}decoder_blocks.{levels - 1 - k}.")) for k in range(levels))
+
+    # The vocoder's kernels are another's output, for each frame anew.
+    long, samples = frames + EXTRA, 1
+    vocoder = long * (weights("vocoder.conv_pre.") + HOP * weights("vocoder.conv_post."))
+    for k in range(blocks("vocoder.blocks.")):
+        block = f"vocoder.blocks.{k}."
+        up, = (n for n in shapes if n.startswith(block + "convt_pre."))
+        predicted, = (s[0] for n, s in shapes.items() if n.startswith(block + "kernel_predictor.kernel_conv."))
+        vocoder += long * (weights(block + "kernel_predictor.") + samples * product(shapes[up]))
+        samples *= shapes[up][2] // 2
+        vocoder += long * samples * (weights(block + "amp_block.") + weights(block + "conv_blocks.") + predicted)
+    # What the condition gives to the layers is computed once, what a time gives for one frame.
+    flow = weights("lcfm.cfm.net.", ".lconv.", ".gconv.")
+    condition = weights("lcfm.cfm.net.", ".gconv.") - flow
+    parts = {"denoiser": denoiser, "autoencoder": frames * weights("lcfm.ae.", ".head."), "flow": frames * flow,
+             "condition": frames * condition, "vocoder": vocoder}
+    return {part + "_operations": 2 * multiplications / seconds for part, multiplications in parts.items()}
+
+
+def enhancing_floor(evaluations: int, precision: str, amounts: dict[str, float], machine: dict[str, float]) -> float:
+    """Seconds for a second of audio. The denoiser and the autoencoder compute in float32 always."""
+    exact = amounts["denoiser_operations"] + (amounts["autoencoder_operations"] if evaluations else 0)
+    narrow = evaluations and evaluations * amounts["flow_operations"] + amounts["condition_operations"] + amounts["vocoder_operations"]
+    return (exact / machine["f32_gflop_s"] + narrow / max(machine[PEAK[precision]], machine["f32_gflop_s"])) / 1e9
+
+
 def floor(measure: str, precision: str, threads: int, amounts: dict[str, int], machine: dict[str, float]) -> float | None:
     """The figure that nothing on this machine can beat, in the unit of the measure."""
+    if enhancing := re.fullmatch(r"denoise|enhance-(\d+)", measure):
+        return enhancing_floor(int(enhancing[1] or 0), precision, amounts, machine)
     peak = 1e9 * max(machine[PEAK[precision]], machine["f32_gflop_s"])  # narrow types are not faster everywhere
     arithmetic = lambda what: amounts[what] / peak
     reading = amounts["frame_weights"] * BYTES[precision] / (1e9 * machine["read_gb_s"])

@@ -2,14 +2,11 @@
 """Fixtures of the Resemble-Enhance package (0.0.1), from small models with seeded random weights.
 
     resemble_enhance.py --seed N --out DIR [--only PART]... [--deepspeed FOLDER]
-    resemble_enhance.py --seed N --full-size DIR [--seconds S]
 
 PART is a folder below DIR; without --only all are written. Needs requirements_resemble.txt, the package itself without what it
 depends on (pip install --no-deps resemble-enhance==0.0.1), and for `data` the program sox 14.4.2 (on the path or in $SOX).
 FOLDER is DeepSpeed 0.12.4's source distribution, unpacked, for `schedule`, which is left out without it.
 All is computed by the package's code; resemble_stand_ins.py has what stands in for DeepSpeed, matplotlib and WavAugment.
---full-size writes a stage-2 run directory with random F32 weights (1.4 GB), checks that the package loads it, and golden.safetensors
-  beside it: audio [L], prior [64, T], noise [128, T+10], denoise.output [L], enhance.output [L] (golden.json: solver, nfe, lambda, tau).
 
 Floats are F32 unless BF16 is said, integers I64; BF16 holds the values exactly that were used. Layout is torch's, channels before
 frames, with no batch dimension unless B is said. Sizes of the small model: M = 16 mel bands, n_fft = win = 1024 (hop 420), Z = 8
@@ -140,17 +137,10 @@ PARTS = {"model": resemble_layout.model, "mel": resemble_parts.mel, "denoiser": 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], usage=__doc__.split("\n\n")[1])
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--only", action="append", choices=list(PARTS))
-    parser.add_argument("--full-size", type=pathlib.Path)
     parser.add_argument("--deepspeed", type=pathlib.Path)
-    parser.add_argument("--seconds", type=float, default=1.0)
     a = parser.parse_args()
-    if (a.out is None) == (a.full_size is None):
-        parser.error("give --out or --full-size")
-    if a.full_size is not None:
-        print(resemble_layout.full_size(a.full_size, 1000 * a.seed, a.seconds))
-        return 0
     if a.deepspeed is None and "schedule" in (a.only or []):
         parser.error("schedule needs --deepspeed")
     for name in a.only or PARTS:

@@ -2,7 +2,6 @@
 import collections
 import logging
 import pathlib
-import time
 
 import torch
 from safetensors.torch import save_file
@@ -11,9 +10,7 @@ import resemble_stand_ins
 from resemble_enhance.denoiser import inference as denoiser_inference
 from resemble_enhance.denoiser.denoiser import Denoiser
 from resemble_enhance.denoiser.hparams import HParams as DenoiserHParams
-from resemble_enhance.enhancer import inference as enhancer_inference
 from resemble_enhance.enhancer.hparams import HParams
-from resemble_chain import draws_for, run
 from resemble_model import AUDIO, MODEL, SMALL, build, build_discriminator, header, randomise, save, sizes, write_json
 from resemble_parts import sound
 
@@ -143,30 +140,3 @@ def schedule(folder: pathlib.Path, seed: int, deepspeed: pathlib.Path) -> None:
             table.append([step, optimizer.param_groups[0]["lr"]])
         info.append({"hparams": options, "rates": table})
     write_json(folder / "cases.json", header(seed, "schedule") | {"deepspeed": "0.12.4", "cases": info})
-
-
-def full_size(folder: pathlib.Path, seed: int, seconds: float) -> dict:
-    """A stage-2 run directory at full size with random weights, and what the package makes of something like speech with it."""
-    made = build("cfm", small=None)
-    weights = randomise(made, seed, rounded=False)
-    write_run(folder, made, weights)
-    del made, weights
-    torch.set_num_threads(2)
-    enhancer = enhancer_inference.load_enhancer.__wrapped__(folder, "cpu")  # the package's own, strict
-    samples = int(seconds * 44100)
-    audio = 0.5 * sound(seed + 1, samples)
-    draws = draws_for(torch.Generator().manual_seed(seed + 2), [samples], latent=64)
-    out, facts = {"audio": audio, "prior": draws["randn_like"][0][0], "noise": draws["randn"][0][0]}, {"seconds": seconds, "cases": []}
-    with torch.inference_mode():
-        started = time.perf_counter()
-        out["denoise.output"] = run(enhancer.denoiser, audio, {"randn_like": [], "randn": []})
-        facts["denoise_took"] = time.perf_counter() - started
-        for solver, nfe, lambd, tau in (("midpoint", 8, 1.0, 0.5),):
-            enhancer.configurate_(nfe, solver, lambd, tau)
-            started = time.perf_counter()
-            out["enhance.output"] = run(enhancer, audio, draws)
-            facts["cases"].append({"name": "enhance", "solver": solver, "nfe": nfe, "lambda": lambd, "tau": tau,
-                                   "took": time.perf_counter() - started, "spread": out["enhance.output"].std().item()})
-    save(folder / "golden.safetensors", out)
-    write_json(folder / "golden.json", header(seed, "full_size") | facts)
-    return facts

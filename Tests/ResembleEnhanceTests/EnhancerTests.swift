@@ -45,7 +45,8 @@ import Testing
     let full = try #require(cases.json["unet_full"])
     let seed = UInt64(try #require(full["seed"]?.integer))
     var weights: [String: Tensor] = [:]
-    let shapes = try JSON.parse(readFile(fixture("ResembleEnhance/layout/denoiser.json"), limit: 1 << 20))
+    let shapes = try JSON.parse(
+      readFile(fixture("ResembleEnhance/layout/denoiser.json"), limit: 1 << 20))
     for (name, values) in try #require(full["weights"]?.object) {
       let shape = try #require(shapes["net." + name]?.array).map { Int($0.integer ?? 0) }
       let (offset, scale) = (values.array?[0].double ?? 0, values.array?[1].double ?? 0)

@@ -202,9 +202,10 @@ import Testing
     for name in ["a", "b", "c"] { try sound("in/\(name).wav", seconds: 0.1) }
     try folder.write("finished", to: "out/b.wav")
     try folder.write("cut", to: "out/.c.wav.tmp-1-1")
-    _ = try denoise(["--skip-existing", "in", "-o", "out", "--report", "report.json"])
+    let result = try denoise(["--skip-existing", "in", "-o", "out", "--report", "report.json"])
     #expect(try String(decoding: folder.read("out/b.wav"), as: UTF8.self) == "finished")
     #expect(try samples("out/a.wav").count == 4410 && samples("out/c.wav").count == 4410)
+    #expect(result.errors.hasPrefix("tts-enhance: 2 of 3 recordings, "), "\(result.errors)")
     let report = try JSON.parse(folder.read("report.json"))
     #expect(report["counts"]?["written"]?.integer == 2)
     #expect(report["counts"]?["skipped"]?.integer == 1)
@@ -259,6 +260,8 @@ import Testing
     try run(["--skip-existing", "a.ttsr"], code: 64, "--skip-existing")
     try run(["--suffix", "x", "a.wav"], code: 64, "--suffix")
     try run(["a.wav", "-o", "none/x.wav"], code: 73, "none/x.wav")
+    try folder.write("", to: "bare/readme.txt")
+    try run(["bare", "-o", "x"], code: 66, "bare: no recordings in the folder")
   }
 
   @Test func samplesMustBeNumbers() throws {

@@ -79,7 +79,8 @@ struct Enhancer: SpeechEnhancer {
 
   private func enhancer() throws -> EnhancerNetworks {
     try networks.withLock { networks in
-      let read = try networks
+      let read =
+        try networks
         ?? EnhancerNetworks(weights, shapes, parameters, denoiser: denoiser)
       if networks == nil { weights.store?.keep() }
       networks = read
@@ -104,7 +105,8 @@ struct Enhancer: SpeechEnhancer {
       "give a number from 1 to 128")
     // The package would decode the noise that it begins with.
     try require(
-      options.followsPackage || Flow.steps(options.solver, evaluations: options.evaluations).steps > 0,
+      options.followsPackage
+        || Flow.steps(options.solver, evaluations: options.evaluations).steps > 0,
       "--nfe \(options.evaluations) makes no step of \(options.solver.rawValue)",
       "give 4 or more, or 1")
   }
@@ -172,7 +174,8 @@ extension EnhancerNetworks {
         .reshaped([1, steps, channels])
     }
     var fixed = TorchRandom(seed: 0)
-    let prior = hasFixedPrior
+    let prior =
+      hasFixedPrior
       ? normal(sizes.latents, frames, &fixed) : normal(sizes.latents, frames, &random)
     return Draws(
       prior: prior,

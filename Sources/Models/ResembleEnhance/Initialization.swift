@@ -18,7 +18,8 @@ struct InitialWeights {
 
   /// All of them.
   var tensors: [String: Tensor] {
-    Dictionary(uniqueKeysWithValues: shapes.map { ($0.key, Tensor(values($0.key), shape: $0.value)) })
+    Dictionary(
+      uniqueKeysWithValues: shapes.map { ($0.key, Tensor(values($0.key), shape: $0.value)) })
   }
 
   /// The values of a tensor of the model.

@@ -172,6 +172,24 @@ extension Tensor {
   /// The negative.
   public static prefix func - (a: Tensor) -> Tensor { a * -1 }
 
+  /// The sum with a tensor of the same shape, in the memory of this one where nobody else uses it and
+  /// nothing is recorded: large ones are not there three times.
+  public consuming func adding(_ other: Tensor) -> Tensor {
+    precondition(shape == other.shape, "shapes \(shape) and \(other.shape) differ")
+    guard node == nil, other.node == nil, tangentBox == nil, other.tangentBox == nil else {
+      return self + other
+    }
+    mutate { values in
+      guard let base = values.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallelRanges(values.count) { range in
+        ck_accumulate(
+          target + range.lowerBound, other.pointer + range.lowerBound, range.count)
+      }
+    }
+    return self
+  }
+
   /// The squares.
   public func squared() -> Tensor { self * self }
 }

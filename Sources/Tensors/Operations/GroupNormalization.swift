@@ -1,3 +1,4 @@
+import Base
 import CKernels
 
 /// Norm over all steps and the channels of a group, of each element of the batch; inputs x
@@ -10,27 +11,65 @@ struct GroupNormalization: Operation {
   /// Rows of a block: sums of blocks are added in order, so that threads change nothing.
   private static let block = 64
 
-  func value(_ inputs: [Tensor]) -> Tensor { value(inputs, withGELU: false) }
-
-  /// The norm, perhaps its GELU.
-  func value(_ inputs: [Tensor], withGELU: Bool) -> Tensor {
+  func value(_ inputs: [Tensor]) -> Tensor {
     let x = inputs[0]
-    let (images, steps, channels) = Self.sizes(x)
-    let maps = (0..<images).map { image in
-      map(moments(x, image), weight: inputs.dropFirst().first, bias: inputs.dropFirst(2).first)
-    }
+    let (_, steps, channels) = Self.sizes(x)
     return Tensor(shape: x.shape) { target in
       let target = SharedPointer(target)
-      for (image, map) in maps.enumerated() {
+      for (image, map) in maps(inputs).enumerated() {
         let first = image * steps
         parallelRows(steps, columns: channels) { range in
           let place = (first + range.lowerBound) * channels
           ck_channel_map(
-            withGELU ? 1 : 0, x.pointer + place, map.pointer, map.pointer + channels,
-            target + place,
-            range.count, channels)
+            0, x.pointer + place, map.pointer, map.pointer + channels, target + place, range.count,
+            channels)
         }
       }
+    }
+  }
+
+  /// The norm's GELU with zeros around it, as a convolution reads it.
+  func paddedGELU(_ inputs: [Tensor], padding: ConvolutionShape.Extent) -> Tensor {
+    let x = inputs[0]
+    let channels = x.columns
+    let (height, width) = x.shape.count == 4 ? (x.shape[1], x.shape[2]) : (1, x.shape[1])
+    let (tall, wide) = (height + 2 * padding.height, width + 2 * padding.width)
+    let shape = [x.shape[0]] + (x.shape.count == 4 ? [tall] : []) + [wide, channels]
+    let side = padding.width * channels
+    // Time is one row: it is worked on in pieces.
+    let piece = max(1, (1 << 15) / channels)
+    let pieces = (width + piece - 1) / piece
+    return Tensor(shape: shape) { target in
+      let target = SharedPointer(target)
+      for (image, map) in maps(inputs).enumerated() {
+        ThreadBudget.forEach(tall * pieces) { task in
+          let (row, part) = task.quotientAndRemainder(dividingBy: pieces)
+          let line = target + (image * tall + row) * wide * channels
+          let source = row - padding.height
+          guard (0..<height).contains(source) else {
+            if part == 0 { line.update(repeating: 0, count: wide * channels) }
+            return
+          }
+          if part == 0 { line.update(repeating: 0, count: side) }
+          if part == pieces - 1 {
+            (line + side + width * channels).update(repeating: 0, count: side)
+          }
+          let first = part * piece
+          ck_channel_map(
+            1, x.pointer + ((image * height + source) * width + first) * channels, map.pointer,
+            map.pointer + channels, line + side + first * channels, min(piece, width - first),
+            channels)
+        }
+      }
+    }
+  }
+
+  /// Of each image what its channels are multiplied by and what is added.
+  private func maps(_ inputs: [Tensor]) -> [Tensor] {
+    (0..<inputs[0].shape[0]).map { image in
+      map(
+        moments(inputs[0], image), weight: inputs.dropFirst().first,
+        bias: inputs.dropFirst(2).first)
     }
   }
 
@@ -196,16 +235,12 @@ extension Tensor {
     apply(GroupNormalization(groups: groups, epsilon: epsilon), [self, weight, bias])
   }
 
-  /// The GELU (exact form) of the same.
+  /// The GELU (exact form) of the same with zeros around it, as a convolution reads it. Not recorded.
   public func groupNormalizedGELU(
-    groups: Int, weight: Tensor, bias: Tensor, epsilon: Float
+    groups: Int, weight: Tensor, bias: Tensor, epsilon: Float, padding: ConvolutionShape.Extent
   ) -> Tensor {
-    guard node == nil, weight.node == nil, bias.node == nil else {
-      return groupNormalized(groups: groups, weight: weight, bias: bias, epsilon: epsilon)
-        .exactGELU()
-    }
-    return GroupNormalization(groups: groups, epsilon: epsilon)
-      .value([detached(), weight, bias], withGELU: true)
+    GroupNormalization(groups: groups, epsilon: epsilon)
+      .paddedGELU([detached(), weight, bias], padding: padding)
   }
 
   /// Norm of each channel over all steps, with biased variance and without an affine part.

@@ -47,22 +47,19 @@ struct Autoencoder: Sendable {
 
 /// x and what four normed and dilated convolutions make of it.
 struct ResidualBlock: Sendable {
-  private let layers: [(norm: GroupNorm, convolution: Convolution)]
+  private let layers: [NormedConvolution]
 
   init(_ weights: Weights, channels: Int) throws {
     layers = try [1, 2, 4, 8].enumerated().map { index, dilation in
-      (
-        try GroupNorm(weights[3 * index], channels: channels, groups: 32),
-        try Convolution(
-          weights[3 * index + 2], inputs: channels, outputs: channels,
-          .same(kernel: 3, dilation: dilation), isNormed: true)
-      )
+      try NormedConvolution(
+        norm: weights[3 * index], groups: 32, weights[3 * index + 2], channels: channels,
+        .same(kernel: 3, dilation: dilation), isNormed: true)
     }
   }
 
   /// - Parameter x: `[batch, frames, channels]`.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    x + layers.reduce(x) { $1.convolution($1.norm.gelu($0)) }
+    layers.reduce(x) { $1($0) }.adding(x)
   }
 }
 

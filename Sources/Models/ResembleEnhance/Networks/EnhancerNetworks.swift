@@ -63,7 +63,8 @@ struct EnhancerNetworks: Sendable {
     let heard = samples.withPeakOfOne()
     let original = features(heard)
     try onStep()
-    let latents = try hasFlow
+    let latents =
+      try hasFlow
       ? generate(heard, original, options, draws.prior, onStep: onStep)
       : autoencoder.encode(original)
     try onStep()
@@ -80,7 +81,8 @@ struct EnhancerNetworks: Sendable {
       let denoised = features(denoiser(heard))
       condition = denoised * options.denoising + original * (1 - options.denoising)
     }
-    let start = hasFixedPrior
+    let start =
+      hasFixedPrior
       ? prior
       : prior * options.temperature
         + autoencoder.encode(original) * (scale * (1 - options.temperature))

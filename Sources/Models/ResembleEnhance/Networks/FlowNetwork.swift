@@ -56,10 +56,10 @@ struct FlowNetwork: Sendable {
     var skips: Tensor?
     for (layer, condition) in zip(layers, conditions) {
       let moved = z.addingToSteps(layer.time(time))
-      let gated = (layer.dilated(moved) + condition).gated(tanhIsFirst: true)
+      let gated = layer.dilated(moved).adding(condition).gated(tanhIsFirst: true)
       let (residual, skip) = layer.out(gated).halves
-      z = (residual + z) * Float(0.5).squareRoot()
-      skips = skips.map { $0 + skip } ?? skip
+      z = residual.adding(z) * Float(0.5).squareRoot()
+      skips = skips.map { skip.adding($0) } ?? skip
     }
     guard let skips else { return end(z) }
     return end(skips * (1 / Float(layers.count).squareRoot()))

@@ -56,7 +56,7 @@ struct UNet: Sendable {
     for (decoder, skip) in zip(decoders, skips.reversed()) {
       let larger = x.pixels(
         rows: (0..<2 * x.shape[1]).map { $0 / 2 }, columns: (0..<2 * x.shape[2]).map { $0 / 2 })
-      x = decoder(larger + skip)
+      x = decoder(larger.adding(skip))
     }
     x = head.narrow(head.wide(x).exactGELU())
     return x.pixels(rows: Array(0..<bins), columns: Array(0..<frames))
@@ -71,7 +71,7 @@ struct UNet: Sendable {
 /// A convolution to another number of channels, and two residual blocks.
 private struct UNetBlock: Sendable {
   private let first: Convolution
-  private let residuals: [[(norm: GroupNorm, convolution: Convolution)]]
+  private let residuals: [[NormedConvolution]]
 
   /// Each group of a norm has so many channels.
   private static let group = 16
@@ -80,18 +80,16 @@ private struct UNetBlock: Sendable {
     first = try .over3x3(weights["pre_conv"], inputs: inputs, outputs: outputs)
     residuals = try ["res_block1", "res_block2"].map { name in
       try [0, 3].map { place in
-        (
-          try GroupNorm(
-            weights[name][place], channels: outputs, groups: max(1, outputs / Self.group)),
-          try .over3x3(weights[name][place + 2], inputs: outputs, outputs: outputs)
-        )
+        try NormedConvolution(
+          norm: weights[name][place], groups: max(1, outputs / Self.group),
+          weights[name][place + 2], channels: outputs, .over3x3)
       }
     }
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     residuals.reduce(first(x)) { x, layers in
-      x + layers.reduce(x) { $1.convolution($1.norm.gelu($0)) }
+      layers.reduce(x) { $1($0) }.adding(x)
     }
   }
 }
@@ -101,10 +99,12 @@ extension Convolution {
   fileprivate static func over3x3(
     _ weights: Weights, inputs: Int, outputs: Int
   ) throws -> Convolution {
-    try Convolution(
-      weights, inputs: inputs, outputs: outputs,
-      ConvolutionShape(kernel: .init(3, 3), padding: .init(1, 1)))
+    try Convolution(weights, inputs: inputs, outputs: outputs, .over3x3)
   }
+}
+
+extension ConvolutionShape {
+  fileprivate static let over3x3 = ConvolutionShape(kernel: .init(3, 3), padding: .init(1, 1))
 }
 
 extension Tensor {

@@ -44,7 +44,8 @@ struct Vocoder: Sendable {
     var x = first(noise.reflected(3))
     for (index, block) in blocks.enumerated() {
       try onStep()
-      x = try index < 2 || x.isRecorded || condition.isRecorded
+      x =
+        try index < 2 || x.isRecorded || condition.isRecorded
         ? block(x, condition, onStep: onStep) : block.inParts(x, condition, onStep: onStep)
     }
     let samples = last(x.leakyReLU().reflected(3)).tanh()
@@ -82,21 +83,27 @@ struct VocoderBlock: Sendable {
   func callAsFunction(
     _ x: Tensor, _ condition: Tensor, onStep: () throws -> Void
   ) rethrows -> Tensor {
+    try apply(x, features: predictor.features(condition), onStep: onStep)
+  }
+
+  private func apply(
+    _ x: Tensor, features: Tensor, onStep: () throws -> Void
+  ) rethrows -> Tensor {
     var x = activations(up(x.leakyReLU()))
-    let features = predictor.features(condition)
     for (layer, convolution) in convolutions.enumerated() {
       try onStep()
       let y = convolution(x.leakyReLU()).leakyReLU()
-      x = x + predictor.convolve(y, features, layer: layer).gated(tanhIsFirst: false)
+      x = predictor.convolve(y, features, layer: layer).gated(tanhIsFirst: false).adding(x)
     }
     return x
   }
 }
 
 extension VocoderBlock {
-  /// Frames of a part, and those around it that it is made of as well: no output depends on more.
-  private static let part = 256
-  private static let around = 10
+  /// Frames of a part, and those around it that it is made of as well. No sample depends on one that is 74
+  /// or more away, half a frame at these rates; the kernels of the outermost frame are those of an end.
+  private static let part = 64
+  private static let around = 2
 
   /// The same in parts: a signal at these rates takes much memory.
   func inParts(
@@ -104,12 +111,14 @@ extension VocoderBlock {
   ) rethrows -> Tensor {
     let frames = condition.shape[1]
     let steps = x.shape[1] / frames
+    let features = predictor.features(condition)
     let parts = try stride(from: 0, to: frames, by: Self.part).map { first in
       let range = first..<min(frames, first + Self.part)
-      let near = max(0, range.lowerBound - Self.around)..<min(frames, range.upperBound + Self.around)
-      let y = try self(
+      let near =
+        max(0, range.lowerBound - Self.around)..<min(frames, range.upperBound + Self.around)
+      let y = try apply(
         x.withSteps(near.lowerBound * steps..<near.upperBound * steps),
-        condition.withSteps(near), onStep: onStep)
+        features: features.withSteps(near), onStep: onStep)
       let hop = y.shape[1] / near.count
       return y.withSteps(
         (range.lowerBound - near.lowerBound) * hop..<(range.upperBound - near.lowerBound) * hop)
@@ -236,7 +245,7 @@ struct ActivationBlock: Sendable {
 
   /// - Parameter x: `[batch, steps, channels]`.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    x + layers.reduce(x) { $1.plain($1.snake($1.dilated($0))) }
+    layers.reduce(x) { $1.plain($1.snake($1.dilated($0))) }.adding(x)
   }
 }
 

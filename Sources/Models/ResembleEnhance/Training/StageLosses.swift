@@ -128,7 +128,8 @@ struct FlowStage: Sendable {
     let original = normalizer(mel(heard))
     let denoised = try Denoiser(weights["denoiser"], denoiserSizes, hop: mel.hop)(heard)
     let condition = normalizer(mel(denoised)).blended(with: original, share: draws.denoising)
-    let start = hasFixedPrior
+    let start =
+      hasFixedPrior
       ? draws.prior
       : draws.prior.blended(
         with: autoencoder.encode(original) * scale, share: draws.temperature)
