@@ -127,11 +127,19 @@ import Testing
       #expect(result.errors.contains(words), "\(result.errors)")
     }
     for arguments in [
-      ["pack", "model"], ["merge", "--adapter", "a", "model", "-o", "x"],
+      ["merge", "--adapter", "a", "model", "-o", "x"],
       ["average", "model", "model", "-o", "x"],
     ] {
       #expect(try run(arguments, code: 78).errors.contains(words))
     }
     #expect(!folder.has("x") && !folder.has("x.wav"))
+  }
+
+  @Test func packedWeightsAreForBothParts() throws {
+    try folder.write(small, to: "small.yaml")
+    try run(["init", "--config", "small.yaml", "-o", "model"])
+    let paths = try run(["pack", "--precision", "bf16", "model"]).output.split(separator: "\n")
+    #expect(paths == ["model/model.denoiser-f32.packed", "model/model.enhancer-bf16.packed"])
+    for path in paths { #expect(folder.has(String(path))) }
   }
 }
