@@ -138,7 +138,8 @@ import Testing
   @Test func packedWeightsAreForBothParts() throws {
     try folder.write(small, to: "small.yaml")
     try run(["init", "--config", "small.yaml", "-o", "model"])
-    let paths = try run(["pack", "--precision", "bf16", "model"]).output.split(separator: "\n")
+    let output = try run(["pack", "--precision", "bf16", "model"]).output
+    let paths = String(decoding: output, as: UTF8.self).split(separator: "\n")
     #expect(paths == ["model/model.denoiser-f32.packed", "model/model.enhancer-bf16.packed"])
     for path in paths { #expect(folder.has(String(path))) }
   }
