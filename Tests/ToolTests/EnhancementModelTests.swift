@@ -127,8 +127,7 @@ import Testing
       #expect(result.errors.contains(words), "\(result.errors)")
     }
     for arguments in [
-      ["pack", "model"], ["merge", "--adapter", "a", "model", "-o", "x"],
-      ["average", "model", "model", "-o", "x"],
+      ["merge", "--adapter", "a", "model", "-o", "x"], ["average", "model", "model", "-o", "x"],
     ] {
       #expect(try run(arguments, code: 78).errors.contains(words))
     }
