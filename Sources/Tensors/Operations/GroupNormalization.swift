@@ -78,21 +78,32 @@ struct GroupNormalization: Operation {
     return (x.shape[0], steps, x.columns)
   }
 
-  /// Of each group its mean and 1 / √(variance + epsilon).
-  private func moments(_ x: Tensor, _ image: Int) -> [(mean: Double, scale: Double)] {
+  /// Two numbers of each channel for each block of rows: `[blocks, 2 * channels]`.
+  private func blockSums(
+    _ x: Tensor, _ image: Int,
+    _ compute: @Sendable (_ place: Int, _ rows: Int, UnsafeMutablePointer<Float>) -> Void
+  ) -> Tensor {
     let (_, steps, channels) = Self.sizes(x)
     let blocks = (steps + Self.block - 1) / Self.block
-    let partials = Tensor(shape: [max(1, blocks), 2 * channels]) { target in
+    return Tensor(shape: [max(1, blocks), 2 * channels]) { target in
       let target = SharedPointer(target)
       parallelRanges(blocks, grain: max(1, (1 << 15) / (Self.block * channels))) { range in
         for index in range {
           let start = index * Self.block
-          let sums = target + 2 * index * channels
-          ck_channel_moments(
-            x.pointer + (image * steps + start) * channels, min(Self.block, steps - start),
-            channels, sums, sums + channels)
+          compute(
+            (image * steps + start) * channels, min(Self.block, steps - start),
+            target + 2 * index * channels)
         }
       }
+    }
+  }
+
+  /// Of each group its mean and 1 / √(variance + epsilon).
+  private func moments(_ x: Tensor, _ image: Int) -> [(mean: Double, scale: Double)] {
+    let (_, steps, channels) = Self.sizes(x)
+    let blocks = (steps + Self.block - 1) / Self.block
+    let partials = blockSums(x, image) { place, rows, sums in
+      ck_channel_moments(x.pointer + place, rows, channels, sums, sums + channels)
     }
     let width = channels / groups
     return partials.withValues { values in
@@ -194,18 +205,9 @@ struct GroupNormalization: Operation {
   ) -> (plain: [Double], products: [Double]) {
     let (_, steps, channels) = Self.sizes(x)
     let blocks = (steps + Self.block - 1) / Self.block
-    let partials = Tensor(shape: [max(1, blocks), 2 * channels]) { target in
-      let target = SharedPointer(target)
-      parallelRanges(blocks, grain: max(1, (1 << 15) / (Self.block * channels))) { range in
-        for index in range {
-          let start = index * Self.block
-          let place = (image * steps + start) * channels
-          let sums = target + 2 * index * channels
-          ck_channel_products(
-            x.pointer + place, gradient.pointer + place, min(Self.block, steps - start), channels,
-            sums, sums + channels)
-        }
-      }
+    let partials = blockSums(x, image) { place, rows, sums in
+      ck_channel_products(
+        x.pointer + place, gradient.pointer + place, rows, channels, sums, sums + channels)
     }
     return partials.withValues { values in
       var (plain, products) = (
