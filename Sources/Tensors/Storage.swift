@@ -54,6 +54,9 @@ public enum TensorMemory {
     get { MemoryBlocks.limit.withLock { $0 } }
     set { MemoryBlocks.limit.withLock { $0 = newValue } }
   }
+
+  /// Gives back what is kept now: what comes next has no use for blocks of these sizes.
+  public static func release() { MemoryBlocks.release() }
 }
 
 /// Memory from the system. Large blocks are kept for reuse, up to a limit: fresh pages cost more
@@ -106,6 +109,14 @@ private enum MemoryBlocks {
     guard status == 0, let memory else { preconditionFailure("out of memory: \(size) bytes") }
     if isLarge { madvise(memory, size, MADV_HUGEPAGE) }
     return (memory, size)
+  }
+
+  static func release() {
+    let blocks = kept.withLock { kept in
+      defer { kept = Kept() }
+      return kept.blocks.values.joined()
+    }
+    for address in blocks { free(UnsafeMutableRawPointer(bitPattern: address)) }
   }
 
   /// - Parameter size: as ``take(bytes:)`` told it.

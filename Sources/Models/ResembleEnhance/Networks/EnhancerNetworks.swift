@@ -79,6 +79,8 @@ struct EnhancerNetworks: Sendable {
     var condition = original
     if options.denoising > 0 {
       let denoised = features(denoiser(heard))
+      // The U-Net's tensors are larger than all that follow.
+      TensorMemory.release()
       condition = denoised * options.denoising + original * (1 - options.denoising)
     }
     let start =
