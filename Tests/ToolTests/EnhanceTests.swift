@@ -289,6 +289,31 @@ import Testing
     }
   }
 
+  @Test func constantsThatNothingCanBeComputedWithAreRefused() throws {
+    try sound("in.wav", seconds: 0.1)
+    let config = String(
+      decoding: try readFile(model + "/config.yaml", limit: 1 << 16), as: UTF8.self)
+    try FileManager.default.createDirectory(
+      atPath: folder.file("odd"), withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.file("odd/model.safetensors"),
+      withDestinationPath: model + "/model.safetensors")
+    for (right, wrong) in [
+      ("hop_size: 420", "hop_size: 512"), ("hop_size: 420", "hop_size: 0"),
+      ("wav_rate: 44100", "wav_rate: 48000"), ("n_fft: 1024", "n_fft: 1025"),
+      ("cfm_time_mapping_divisor: 4", "cfm_time_mapping_divisor: 1"),
+      ("lcfm_z_scale: 6", "lcfm_z_scale: 0"),
+    ] {
+      #expect(config.contains(right))
+      try folder.write(config.replacingOccurrences(of: right, with: wrong), to: "odd/config.yaml")
+      let result = try runTool(
+        "tts-enhance", ["--model", "odd", "in.wav", "-o", "x.wav"], directory: folder.path)
+      #expect(result.code == 78, "\(wrong): \(result.errors)")
+      #expect(result.errors.contains("'\(wrong.prefix { $0 != ":" })' is "), "\(result.errors)")
+      #expect(!folder.has("x.wav"))
+    }
+  }
+
   @Test func otherModelsAreNamed() throws {
     try sound("in.wav", seconds: 0.1)
     func fails(_ code: Int32, _ path: String, _ words: String, _ more: [String] = []) throws {

@@ -52,6 +52,7 @@ struct Enhancer: SpeechEnhancer {
     _ weights: Weights, denoiser own: Weights, _ shapes: [String: [Int]],
     _ parameters: HyperParameters, subject: String
   ) throws {
+    try parameters.requireComputable(file: subject)
     self.subject = subject
     self.parameters = parameters
     self.weights = weights

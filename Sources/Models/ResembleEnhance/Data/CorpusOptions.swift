@@ -70,26 +70,3 @@ struct CorpusOptions: Sendable, Hashable {
     alphas = ends[0]...ends[1]
   }
 }
-
-extension HyperParameters {
-  /// The value of a key as a number that must lie in a range.
-  ///
-  /// - Parameter file: where it stands, for messages.
-  /// - Throws: `configuration` where it does not.
-  func number(_ key: String, in range: ClosedRange<Double>, file: String) throws -> Double {
-    let value: Double =
-      switch self[key] {
-      case .whole(let number): Double(number)
-      case .number(let number): number
-      default: .nan
-      }
-    guard range.contains(value) else {
-      throw Failure.configuration(
-        file, "'\(key)' is \(text(key))",
-        range.lowerBound == range.upperBound
-          ? "it can be \(range.lowerBound) alone"
-          : "give a number from \(range.lowerBound) to \(range.upperBound)")
-    }
-    return value
-  }
-}

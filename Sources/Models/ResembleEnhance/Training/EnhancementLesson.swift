@@ -32,6 +32,7 @@ struct EnhancementLesson: Lesson {
     self.task = task
     let model = try TrainedModel(task)
     self.model = model
+    try model.hyperParameters.requireComputable(file: model.subject)
     steps = try Self.steps(model)
     var options = try CorpusOptions(
       model.hyperParameters, stage: task.stage, file: model.subject)
@@ -59,11 +60,6 @@ struct EnhancementLesson: Lesson {
     _ = try values.number("min_lr", in: 0...highest, file: file)
     _ = try values.number("warmup_steps", in: 0...1e9, file: file)
     _ = try values.number("gradient_clipping", in: 0...1e9, file: file)
-    _ = try values.number("hop_size", in: 420...420, file: file)
-    if model.stage == .flow {
-      _ = try values.number("lcfm_z_scale", in: 1e-3...1e3, file: file)
-      _ = try values.number("cfm_time_mapping_divisor", in: 2...100, file: file)
-    }
     guard values.values.contains(where: { $0.key == "max_steps" }) else { return nil }
     return Int(try values.number("max_steps", in: 1...1e9, file: file))
   }
